@@ -1,0 +1,89 @@
+"""Where event-level work runs: Ibis expressions on DuckDB by default, on PySpark when a study says so.
+
+This is the one place that knows the engines. Notebooks and helpers get Ibis tables and never see a connection.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+
+from helpers.study import CACHE, Engine
+
+
+def connect(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
+    """Open verified Parquet files as Ibis tables.
+
+    Parameters
+    ----------
+    engine : Engine
+        Kind, memory limit and threads, from the study file.
+    files : dict of str to Path
+        Table name → its cleaned Parquet file.
+
+    Returns
+    -------
+    dict of str to ibis Table
+        The same names; the files are only read.
+    """
+    return _spark(engine, files) if engine.kind == "spark" else _duckdb(engine, files)
+
+
+def _duckdb(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
+    """DuckDB in this process: bounded memory, a spill folder, and no way out to other files or the network."""
+    spill = Path(tempfile.gettempdir()) / f"spill-{os.getpid()}"
+    options = {} if engine.threads is None else {"threads": engine.threads}
+    con = ibis.duckdb.connect(":memory:", memory_limit=memory_limit(engine), temp_directory=str(spill), **options)
+    folders = sorted({str(CACHE), str(spill), *(str(f.parent) for f in files.values())})
+    con.con.execute("SET preserve_insertion_order = false")
+    con.con.execute("SET allowed_directories = $1", [folders])
+    con.con.execute("SET enable_external_access = false")
+    con.con.execute("SET lock_configuration = true")
+    # a folder's name may hold [ or *: escaped, it is taken literally
+    return {name: con.read_parquet(glob.escape(str(file)), table_name=name) for name, file in files.items()}
+
+
+def _spark(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
+    """PySpark, local or on a cluster; the same expressions run unchanged."""
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise ModuleNotFoundError(
+            "engine.kind is spark, but pyspark is not installed. Install it: python run.py pip install pyspark"
+        ) from None
+    builder = SparkSession.builder.appName("smart-marketing-notebooks").config("spark.sql.session.timeZone", "UTC")
+    session = (builder.master(engine.master) if engine.master else builder).getOrCreate()
+    con = ibis.pyspark.connect(session)
+    return {name: con.read_parquet(str(file), table_name=name) for name, file in files.items()}
+
+
+def memory_limit(engine: Engine, *, total: int | None = None) -> str:
+    """The limit in bytes for this process: a share of the machine's memory, or what the study file names.
+
+    Kernels that run side by side share the limit: the runner sets SMN_JOBS to their number.
+
+    >>> memory_limit(Engine(memory_limit="50%"), total=8_000_000_000)
+    '4000MB'
+    >>> memory_limit(Engine(memory_limit="2 GB"), total=8_000_000_000)
+    '2000MB'
+    """
+    number, unit = re.fullmatch(r"([\d.]+)\s?(%|MB|GB|TB)", engine.memory_limit).groups()  # type: ignore[union-attr]
+    scale = {"%": (total or machine_memory()) / 100, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit]
+    return f"{max(256, int(float(number) * scale / int(os.environ.get('SMN_JOBS', '1')) / 1e6))}MB"
+
+
+def machine_memory() -> int:
+    """Bytes of memory of this machine, or of the container it is (8 GB where the system does not tell)."""
+    limits = [8_000_000_000]
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    container = Path("/sys/fs/cgroup/memory.max")
+    if container.is_file() and (text := container.read_text().strip()).isdigit():
+        limits.append(int(text))
+    return min(limits)
