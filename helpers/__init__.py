@@ -1,0 +1,1 @@
+"""The shared module of the notebooks: one sub-package a part, one module a notebook."""

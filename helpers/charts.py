@@ -1,0 +1,413 @@
+"""One theme, one figure a function; every figure carries its alt text and says its units.
+
+Each function takes a small table and column names and returns a `Chart`, which JupyterLab and the report show as
+inline SVG with text as outlines, so that it looks the same on every machine. An empty table gives a `Note` with the
+reason. Labels that come from the data are drawn as plain text, never as formulas or markup.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from helpers.findings import Note, format_value
+
+INK, QUIET, GRID = "#1f2328", "#59636e", "#d1d9e0"
+"""Text, secondary text and grid; the report maps them to the reader's light or dark scheme."""
+COLORS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#cf222e", "#0b7f8a", "#6e7781")
+"""Told apart by colour-blind readers and on grey paper; the first is the default."""
+TRUTH = "#cf222e"
+
+_FONT = Path(__file__).parent / "fonts" / "NotoSansCJKsc-subset.otf"
+font_manager.fontManager.addfont(_FONT)
+THEME = {
+    "font.family": [font_manager.FontProperties(fname=_FONT).get_name(), "DejaVu Sans"],
+    "font.size": 10,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": QUIET,
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": False,
+    "axes.prop_cycle": mpl.cycler(color=COLORS),
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "smart-marketing-notebooks",
+}
+
+
+class Chart:
+    """A finished figure with its alt text and caption."""
+
+    def __init__(self, figure: Figure, *, alt: str, caption: str = "") -> None:
+        self.figure, self.alt, self.caption = figure, alt, caption
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+    def svg(self) -> str:
+        """The figure as a small, deterministic SVG with its alt text as label."""
+        buffer = io.StringIO()
+        with mpl.rc_context(THEME):
+            self.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        return _slim(buffer.getvalue(), self.alt)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        data = {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+        return data, {"image/svg+xml": {"alt": self.alt, "caption": self.caption}}
+
+
+def _slim(svg: str, alt: str) -> str:
+    """Without prologue, comments and metadata, with two decimals, and labelled for a screen reader."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<!--.*?-->\s*|<metadata>.*?</metadata>\s*", "", svg, flags=re.S)
+    svg = re.sub(r"(\d+\.\d{2})\d+", r"\1", svg)
+    svg = re.sub(r"\n\s*", "\n", svg)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt, quote=True)}" ', 1)
+
+
+def canvas(width: float = 7.2, height: float = 3.8, **grid: Any) -> tuple[Figure, Any]:
+    """An empty figure in the theme and its axes (inches); `grid` goes to `Figure.subplots`."""
+    with mpl.rc_context(THEME):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots(**grid)
+
+
+def _reason(table: pd.DataFrame) -> Note | None:
+    if table.empty:
+        return Note(f"No chart: {table.attrs.get('reason', 'no rows')}.", "refusal")
+    return None
+
+
+def _label(axes: Axes, title: str, x: str, y: str) -> None:
+    axes.set_title(title)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+
+
+def _number_axis(axis: Any, percent: bool) -> None:
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v * 100:g} %" if percent else f"{v:,.10g}"))
+
+
+def _ends(table: pd.DataFrame, label: str, value: str) -> str:
+    """'highest: a 5, lowest: b 1' for alt texts."""
+    known = table.dropna(subset=[value])
+    if known.empty:
+        return "no values"
+    high, low = known.loc[known[value].idxmax()], known.loc[known[value].idxmin()]
+    return (
+        f"highest: {_text(high[label])} {format_value(high[value], value)}, "
+        f"lowest: {_text(low[label])} {format_value(low[value], value)}"
+    )
+
+
+def _text(value: object, longest: int = 40) -> str:
+    text = value.strftime("%Y-%m-%d") if isinstance(value, pd.Timestamp) else str(value)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def bars(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    title: str,
+    x_label: str,
+    y_label: str,
+    low: str | None = None,
+    high: str | None = None,
+    horizontal: bool = False,
+    percent: bool = False,
+    color: str = COLORS[0],
+    caption: str = "",
+    alt: str = "",
+) -> Chart | Note:
+    """One bar a row, with interval whiskers where `low` and `high` name columns.
+
+    `x_label` and `y_label` name the category axis and the value axis (with its unit), whichever way the bars lie.
+    """
+    if note := _reason(table):
+        return note
+    labels, values = [_text(v) for v in table[x]], table[y].astype(float)
+    figure, axes = canvas(height=max(2.2, 0.32 * len(table) + 1.1) if horizontal else 3.8)
+    error = None
+    if low and high:
+        error = np.clip([values - table[low].astype(float), table[high].astype(float) - values], 0, None)
+    place = np.arange(len(table))
+    style = {"color": color, "ecolor": INK, "capsize": 3}
+    with mpl.rc_context(THEME):
+        if horizontal:
+            axes.barh(place, values, xerr=error, **style)
+            axes.set_yticks(place, labels)
+            axes.invert_yaxis()
+            axes.grid(visible=False, axis="y")
+            _number_axis(axes.xaxis, percent)
+            _label(axes, title, y_label, x_label)
+        else:
+            axes.bar(place, values, yerr=error, **style)
+            turned = max(map(len, labels)) * len(labels) > 80
+            axes.set_xticks(place, labels, rotation=40 if turned else 0, ha="right" if turned else "center")
+            axes.grid(visible=False, axis="x")
+            _number_axis(axes.yaxis, percent)
+            _label(axes, title, x_label, y_label)
+    alt = alt or f"Bar chart. {title}. {len(table)} bars, {_ends(table, x, y)}."
+    return Chart(figure, alt=alt, caption=caption)
+
+
+def lines(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    title: str,
+    x_label: str,
+    y_label: str,
+    series: str | None = None,
+    low: str | None = None,
+    high: str | None = None,
+    percent: bool = False,
+    from_zero: bool = True,
+    marks: dict[Any, str] | None = None,
+    caption: str = "",
+    alt: str = "",
+) -> Chart | Note:
+    """One line a series over `x`, with an interval band where `low` and `high` name columns.
+
+    `marks` maps positions on the x axis to a short word, drawn as dotted vertical lines.
+    """
+    if note := _reason(table):
+        return note
+    figure, axes = canvas()
+    groups = [("", table)] if series is None else list(table.groupby(series, sort=False, observed=True))
+    with mpl.rc_context(THEME):
+        for i, (name, part) in enumerate(groups):
+            color = COLORS[i % len(COLORS)]
+            marker = "o" if len(part) <= 40 else None
+            axes.plot(part[x], part[y], color=color, marker=marker, markersize=3.5, label=_text(name))
+            if low and high:
+                axes.fill_between(part[x], part[low], part[high], color=color, alpha=0.18, linewidth=0)
+        for place, word in (marks or {}).items():
+            axes.axvline(place, color=QUIET, linewidth=0.8, linestyle=":")
+            axes.annotate(
+                word, (place, 1), xycoords=("data", "axes fraction"), fontsize=8, rotation=90, ha="right", va="top"
+            )
+        if from_zero:
+            axes.set_ylim(bottom=min(0, table[low or y].min()))
+        if len(groups) > 1:
+            axes.legend(loc="best")
+        _number_axis(axes.yaxis, percent)
+        _label(axes, title, x_label, y_label)
+        if pd.api.types.is_datetime64_any_dtype(table[x]):
+            figure.autofmt_xdate(rotation=30)
+    names = f"{len(groups)} series ({', '.join(_text(n) for n, _ in groups)}), " if series else ""
+    alt = alt or f"Line chart. {title}. {names}{len(table)} points, {_ends(table, x, y)}."
+    return Chart(figure, alt=alt, caption=caption)
+
+
+def heatmap(
+    table: pd.DataFrame,
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    unit: str,
+    percent: bool = False,
+    annotate: bool | None = None,
+    diverging: bool = False,
+    caption: str = "",
+    alt: str = "",
+) -> Chart | Note:
+    """A wide table as colours: index down, columns across; missing cells stay blank.
+
+    `diverging` centres the colours on 0. Cells carry their number up to 120 cells unless `annotate` says otherwise.
+    """
+    if note := _reason(table):
+        return note
+    values = table.astype(float)
+    figure, axes = canvas(height=max(2.4, 0.3 * len(table) + 1.2))
+    annotate = values.size <= 120 if annotate is None else annotate
+    form = ".0%" if percent else ",.3g"
+    with mpl.rc_context(THEME):
+        sns.heatmap(
+            values,
+            ax=axes,
+            cmap="vlag" if diverging else "Blues",
+            center=0 if diverging else None,
+            annot=annotate,
+            fmt=form,
+            annot_kws={"fontsize": 8},
+            linewidths=0.4,
+            linecolor="#ffffff",
+            cbar_kws={"label": unit, "format": FuncFormatter(lambda v, _: f"{v:.0%}" if percent else f"{v:,.6g}")},
+            xticklabels=[_text(c, 24) for c in table.columns],
+            yticklabels=[_text(i, 28) for i in table.index],
+        )
+        axes.tick_params(length=0)
+        axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
+        _label(axes, title, x_label, y_label)
+    alt = alt or f"Heat map. {title}. {len(table)} rows by {table.shape[1]} columns, {_extremes(values)}."
+    return Chart(figure, alt=alt, caption=caption)
+
+
+def _extremes(values: pd.DataFrame) -> str:
+    """The highest and the lowest cell of a wide table, in words."""
+    cells = values.stack()
+    if cells.empty:
+        return "no values"
+    return ", ".join(
+        f"{word} {format_value(float(cells[place]))} at {_text(place[0])} / {_text(place[1])}"
+        for word, place in (("highest", cells.idxmax()), ("lowest", cells.idxmin()))
+    )
+
+
+def intervals(
+    table: pd.DataFrame,
+    *,
+    label: str,
+    value: str,
+    low: str,
+    high: str,
+    title: str,
+    x_label: str,
+    truth: str | None = None,
+    reference: float | None = 0.0,
+    percent: bool = False,
+    caption: str = "",
+    alt: str = "",
+) -> Chart | Note:
+    """One estimate a row as a dot with its interval; `truth` names a column, drawn as a red cross.
+
+    `reference` is a vertical line, such as 0 for *no effect*; None draws none.
+    """
+    if note := _reason(table):
+        return note
+    figure, axes = canvas(height=max(1.9, 0.42 * len(table) + 1.2))
+    place = np.arange(len(table))
+    center = table[value].astype(float)
+    error = np.clip([center - table[low].astype(float), table[high].astype(float) - center], 0, None)
+    with mpl.rc_context(THEME):
+        axes.errorbar(center, place, xerr=error, fmt="o", color=COLORS[0], capsize=4, label="estimate, interval")
+        if truth and table[truth].notna().any():
+            axes.plot(table[truth].astype(float), place, "x", color=TRUTH, markersize=9, mew=2, label="truth")
+            axes.legend(loc="best")
+        if reference is not None:
+            axes.axvline(reference, color=QUIET, linewidth=1, linestyle="--")
+        axes.set_yticks(place, [_text(v) for v in table[label]])
+        axes.set_ylim(len(table) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        _number_axis(axes.xaxis, percent)
+        _label(axes, title, x_label, "")
+    rows = "; ".join(
+        f"{_text(r[label])} {format_value(r[value], value)} "
+        f"[{format_value(r[low], value)}, {format_value(r[high], value)}]"
+        for _, r in table.head(8).iterrows()
+    )
+    return Chart(figure, alt=alt or f"Estimates with intervals. {title}. {rows}.", caption=caption)
+
+
+def points(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    title: str,
+    x_label: str,
+    y_label: str,
+    group: str | None = None,
+    labels: str | None = None,
+    log_x: bool = False,
+    log_y: bool = False,
+    caption: str = "",
+    alt: str = "",
+) -> Chart | Note:
+    """One dot a row, coloured by `group`; `labels` names a column of words written beside the dots.
+
+    A dot costs about 60 bytes on the page: show a seeded sample of at most 1,500 rows.
+    """
+    if note := _reason(table):
+        return note
+    figure, axes = canvas(height=4.4)
+    with mpl.rc_context(THEME):
+        sns.scatterplot(
+            data=table,
+            x=x,
+            y=y,
+            hue=group,
+            palette=list(COLORS[: table[group].nunique()]) if group else None,
+            color=None if group else COLORS[0],
+            ax=axes,
+            s=22,
+            linewidth=0,
+            alpha=0.75,
+        )
+        for _, row in table.iterrows() if labels else ():
+            axes.annotate(
+                _text(row[labels], 24), (row[x], row[y]), xytext=(4, 3), textcoords="offset points", fontsize=8
+            )
+        if log_x:
+            axes.set_xscale("log")
+        if log_y:
+            axes.set_yscale("log")
+        _label(axes, title, x_label, y_label)
+    alt = alt or f"Scatter plot. {title}. {len(table)} points; {y_label} against {x_label}."
+    return Chart(figure, alt=alt, caption=caption)
+
+
+def histogram(
+    values: pd.Series,
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    bins: int = 40,
+    marks: dict[float, str] | None = None,
+    caption: str = "",
+    alt: str = "",
+) -> Chart | Note:
+    """How often each range of values occurs; `marks` are named vertical lines (such as the observed value)."""
+    known = values.dropna().astype(float)
+    if known.empty:
+        return Note(f"No chart: {values.attrs.get('reason', 'no values')}.", "refusal")
+    figure, axes = canvas()
+    with mpl.rc_context(THEME):
+        sns.histplot(x=known.to_numpy(), bins=bins, ax=axes, color=COLORS[0], alpha=0.75, edgecolor="none")
+        for i, (place, word) in enumerate((marks or {}).items()):
+            axes.axvline(place, color=TRUTH, linewidth=1.6)
+            axes.annotate(
+                word, (place, 0.96 - 0.08 * i), xycoords=("data", "axes fraction"), xytext=(5, 0),
+                textcoords="offset points", fontsize=9, color=INK,
+            )  # fmt: skip
+        _label(axes, title, x_label, y_label)
+    lines_ = "; ".join(f"{w} at {format_value(float(p))}" for p, w in (marks or {}).items())
+    alt = alt or (
+        f"Histogram. {title}. {len(known)} values from {format_value(known.min())} to {format_value(known.max())}, "
+        f"median {format_value(known.median())}. {lines_}"
+    )
+    return Chart(figure, alt=alt.strip(), caption=caption)

@@ -1,0 +1,175 @@
+"""What every notebook does first: open the study, see what the data are, and ask whether they can answer."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import html
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import ibis.expr.types as ir
+import pandas as pd
+
+from helpers.answerability import Assessment, assess, missing_tables
+from helpers.engine import connect
+from helpers.findings import Findings, NotAnswerable, missing
+from helpers.intake import Ingested, ingest_all
+from helpers.study import CACHE, Study, load_study
+from helpers.tables import TABLES
+
+
+@dataclass(frozen=True)
+class OpenStudy:
+    """A study with its verified tables, its findings and the answers about its data.
+
+    `study.events`, `study.orders`, … are Ibis tables of the contract, with `day` and `hour` in the study's zone.
+    """
+
+    study: Study
+    notebook: str
+    tables: dict[str, ir.Table]
+    ingested: dict[str, Ingested]
+    assessment: Assessment
+    findings: Findings
+
+    def __getattr__(self, name: str) -> ir.Table:
+        if name in TABLES:
+            if name not in self.tables:
+                raise NotAnswerable(f"The study {self.study.name!r} has no table {name!r}.")
+            return self.tables[name]
+        raise AttributeError(name)
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.study.name
+
+    @property
+    def window(self) -> tuple[pd.Timestamp, pd.Timestamp]:
+        """First and last day, inclusive."""
+        return pd.Timestamp(self.study.window.start), pd.Timestamp(self.study.window.end)
+
+    @property
+    def min_cell(self) -> int:
+        """Groups of fewer people are not shown."""
+        return self.study.privacy.min_cell
+
+    @property
+    def currency(self) -> str:
+        """Unit of all money columns."""
+        return self.study.currency
+
+    @property
+    def data_hash(self) -> str:
+        """One hash of all tables: two reports with the same hash used the same data."""
+        joined = "".join(f"{name}{self.ingested[name].data_hash}" for name in sorted(self.ingested))
+        return hashlib.sha256(joined.encode()).hexdigest()
+
+    def has(self, *tables: str) -> bool:
+        """Does the study bring all these tables?"""
+        return all(t in self.tables for t in tables)
+
+    def truth(self, name: str) -> pd.DataFrame:
+        """A table of the simulated shop's truth, or an empty table that says that real data have none.
+
+        `name` is the file's stem in the shop's truth folder, such as 'users'.
+        """
+        folder = self.study.truth_folder
+        if folder is None:
+            return missing(["truth"], "these are not simulated data, so the truth is not known")
+        return pd.read_csv(folder / f"{name}.csv")
+
+    def truths(self) -> dict:
+        """The scalar truths of the simulated shop (`truth.json`); empty for real data."""
+        import json
+
+        folder = self.study.truth_folder
+        return {} if folder is None else json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+
+    @cached_property
+    def _key(self) -> bytes:
+        """The secret of this machine and study that pseudonyms are made with; it never enters a report."""
+        file = CACHE / self.study.name / "pseudonym.key"
+        if not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(secrets.token_bytes(32))
+        return file.read_bytes()
+
+    def pseudonyms(self, ids: pd.Series, kind: str) -> pd.Series:
+        """Labels such as 'category k3f9q2' for raw ids: the same id gives the same label, and no way back."""
+        unique = {v: self._pseudonym(v, kind) for v in ids.dropna().unique()}
+        return ids.map(unique)
+
+    def _pseudonym(self, value: object, kind: str) -> str:
+        digest = hmac.new(self._key, f"{kind}:{value}".encode(), hashlib.sha256).digest()
+        number, letters = int.from_bytes(digest[:8], "big"), "abcdefghjkmnpqrstuvwxyz23456789"
+        return f"{kind} " + "".join(letters[number // len(letters) ** i % len(letters)] for i in range(6))
+
+    def category_labels(self, ids: pd.Series) -> pd.Series:
+        """Readable names of categories: from the items table where it has them, else pseudonyms.
+
+        Two categories with one name stay two: the second gets its pseudonym's tail.
+        """
+        labels = self.pseudonyms(ids, "category")
+        if not self.has("items"):
+            return labels
+        items = self.items.filter(self.items.category_name.notnull()).group_by("category_id")
+        named = items.agg(name=self.items.category_name.min()).execute().set_index("category_id")["name"]
+        twice = named[named.duplicated(keep=False)]
+        named = named.drop(twice.index)
+        return ids.map(named).fillna(labels)
+
+    def _repr_html_(self) -> str:
+        lines = [self.summary_line(), *self.assessment.warnings]
+        lines += [a.because for a in self.assessment.of(self.notebook) if a.answer == "with caveat"]
+        return "".join(f'<p class="smn-note" role="note">{html.escape(x)}</p>' for x in lines)
+
+    def __repr__(self) -> str:
+        return self.summary_line()
+
+    def summary_line(self) -> str:
+        """Study, rows, users, window, zone and data hash in one line."""
+        first, last = self.window
+        parts = [f"{self.study.title}"]
+        if "events" in self.ingested:
+            manifest = self.ingested["events"].manifest
+            parts.append(f"{manifest['rows']:,} events of {self.users:,} users")
+        parts.append(f"{first:%Y-%m-%d} … {last:%Y-%m-%d} ({self.study.time_zone})")
+        parts.append(f"data {self.data_hash[:12]}")
+        return " · ".join(parts)
+
+    @cached_property
+    def users(self) -> int:
+        """Number of users in the log."""
+        return int(self.events.user_id.nunique().execute()) if self.has("events") else 0
+
+
+def open_study(study_file: str | Path, notebook: str) -> OpenStudy:
+    """Open a study for one notebook.
+
+    Parameters
+    ----------
+    study_file : str or Path
+        A study's name, such as 'demo', or the path of a study file.
+    notebook : str
+        The notebook's own name, such as '21_funnel'.
+
+    Raises
+    ------
+    NotAnswerable
+        The data cannot answer this notebook's question; the message says why.
+    """
+    study = load_study(study_file)
+    ingested = ingest_all(study)
+    tables = connect(study.engine, {name: i.data for name, i in ingested.items()})
+    absent = missing_tables(notebook, list(tables))
+    if absent:
+        raise NotAnswerable(f"It needs the tables {', '.join(absent)}, which the study {study.name!r} does not bring.")
+    assessment = assess(study, tables)
+    refused = [a for a in assessment.of(notebook) if a.answer == "not answerable"]
+    if refused and len(refused) == len(assessment.of(notebook)):
+        raise NotAnswerable("These data cannot answer it: " + "; ".join(a.because for a in refused) + ".")
+    return OpenStudy(study, notebook, tables, ingested, assessment, Findings(notebook))
