@@ -88,7 +88,7 @@ def _slim(svg: str, alt: str) -> str:
     """Without prologue, comments and metadata, with two decimals, and labelled for a screen reader."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\s*|<metadata>.*?</metadata>\s*", "", svg, flags=re.S)
-    svg = re.sub(r"(\d+\.\d{2})\d+", r"\1", svg)
+    svg = re.sub(r"(scale\([^)]*\))|(\d+\.\d{2})\d+", lambda m: m[1] or m[2], svg)
     svg = re.sub(r"\n\s*", "\n", svg)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt, quote=True)}" ', 1)
 
