@@ -1,0 +1,176 @@
+"""Confidence intervals for rates and for their differences (Wilson 1927; Newcombe 1998)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import norm
+
+from helpers.findings import Estimate
+
+
+class IntervalError(ValueError):
+    """Counts or a level that no interval can be made of; the message names the argument and the cure."""
+
+
+def z_value(level: float) -> float:
+    """The normal quantile of a two-sided interval: 1.96 for level 0.95.
+
+    >>> round(z_value(0.95), 4)
+    1.96
+
+    Raises
+    ------
+    IntervalError
+        `level` is not between 0 and 1, both exclusive.
+    """
+    if not 0 < level < 1:
+        raise IntervalError(f"level {level!r} is not between 0 and 1; take 0.95 for a 95 % interval")
+    return float(norm.ppf(0.5 + level / 2))
+
+
+def wilson(successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95) -> tuple:
+    """The Wilson score interval of a rate.
+
+    (x + z²/2 ± z·√(x(n − x)/n + z²/4)) / (n + z²): always within 0…1, wide when there are few trials, and not of width
+    zero at 0 or n successes.
+
+    Parameters
+    ----------
+    successes, trials : int or array of int
+        Counts, 0 ≤ successes ≤ trials; arrays of one shape give arrays.
+    level : float
+        How often such intervals cover the true rate, 0…1 exclusive.
+
+    Returns
+    -------
+    (low, high) : two floats, or two arrays
+        Bounds of the rate, 0…1. With 0 trials nothing is known: exactly (0, 1), the limit of the formula.
+
+    Raises
+    ------
+    IntervalError
+        A negative count, more successes than trials, or an impossible level.
+
+    References
+    ----------
+    Wilson (1927): wilson1927. Example: Newcombe (1998), 81 of 263.
+
+    Examples
+    --------
+    >>> low, high = wilson(81, 263)
+    >>> round(low, 4), round(high, 4)
+    (0.2553, 0.3662)
+    >>> wilson(0, 0)
+    (0.0, 1.0)
+    """
+    x, n = _counts(successes, trials)
+    z = z_value(level)
+    middle, spread = x + z * z / 2, z * np.sqrt(x * (n - x) / np.maximum(n, 1) + z * z / 4)
+    low, high = (middle - spread) / (n + z * z), (middle + spread) / (n + z * z)
+    # the formula gives 0 and 1 there but for rounding
+    low, high = np.where(x == 0, 0.0, low), np.where(x == n, 1.0, high)
+    return (low, high) if low.ndim else (float(low), float(high))
+
+
+def newcombe(x1: int, n1: int, x2: int, n2: int, *, level: float = 0.95) -> Estimate:
+    """The difference of two independent rates, x1/n1 − x2/n2, with Newcombe's hybrid score interval.
+
+    With Wilson bounds (l1, u1) and (l2, u2) and d = p1 − p2: low = d − √((p1 − l1)² + (u2 − p2)²),
+    high = d + √((u1 − p1)² + (p2 − l2)²). Range −1…1; above 0 the first group has the higher rate.
+
+    Parameters
+    ----------
+    x1, n1 : int
+        Successes and trials of the first group.
+    x2, n2 : int
+        Successes and trials of the second group, independent of the first.
+    level : float
+        How often such intervals cover the true difference, 0…1 exclusive.
+
+    Returns
+    -------
+    Estimate
+        `value`, `ci_low`, `ci_high`; missing with its reason where a group has no trials.
+
+    Raises
+    ------
+    IntervalError
+        As in `wilson`.
+
+    References
+    ----------
+    Newcombe (1998), method 10: newcombe1998.
+
+    Examples
+    --------
+    >>> d = newcombe(56, 70, 48, 80)
+    >>> round(d.value, 4), round(d.ci_low, 4), round(d.ci_high, 4)
+    (0.2, 0.0524, 0.3339)
+    >>> newcombe(0, 0, 1, 2).reason
+    'a group has no trials'
+    """
+    (l1, u1), (l2, u2) = wilson(x1, n1, level=level), wilson(x2, n2, level=level)
+    if n1 == 0 or n2 == 0:
+        return Estimate.missing("a group has no trials")
+    p1, p2 = x1 / n1, x2 / n2
+    below, above = np.hypot(p1 - l1, u2 - p2), np.hypot(u1 - p1, p2 - l2)
+    return Estimate(p1 - p2, float(p1 - p2 - below), float(p1 - p2 + above))
+
+
+def rate(successes: int, trials: int, *, level: float = 0.95, reason: str = "no trials") -> Estimate:
+    """A rate with its Wilson interval, or missing because of `reason` where there are no trials.
+
+    >>> r = rate(81, 263)
+    >>> round(r.value, 4), round(r.ci_low, 4), round(r.ci_high, 4)
+    (0.308, 0.2553, 0.3662)
+    """
+    low, high = wilson(successes, trials, level=level)
+    return Estimate(int(successes) / int(trials), low, high) if trials else Estimate.missing(reason)
+
+
+def add_rate(
+    table: pd.DataFrame, *, successes: str, trials: str, name: str = "rate", level: float = 0.95
+) -> pd.DataFrame:
+    """The table with a rate and its Wilson interval in every row.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a group, with counts.
+    successes, trials : str
+        Names of the count columns.
+    name : str
+        Name of the new column; its interval is `<name>_ci_low`, `<name>_ci_high`.
+    level : float
+        As in `wilson`.
+
+    Returns
+    -------
+    DataFrame
+        A copy with three more columns, 0…1; all three missing in rows without trials.
+
+    Examples
+    --------
+    >>> add_rate(pd.DataFrame({"buy": [1, 0], "pv": [4, 0]}), successes="buy", trials="pv").round(3)
+       buy  pv  rate  rate_ci_low  rate_ci_high
+    0    1   4  0.25        0.046         0.699
+    1    0   0   NaN          NaN           NaN
+    """
+    x, n = table[successes].to_numpy(float), table[trials].to_numpy(float)
+    low, high = wilson(x, n, level=level)
+    known = n > 0
+    columns = {name: x / np.maximum(n, 1), f"{name}_ci_low": low, f"{name}_ci_high": high}
+    return table.assign(**{c: np.where(known, v, np.nan) for c, v in columns.items()})
+
+
+def _counts(successes: ArrayLike, trials: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Both counts as floats of one shape, checked."""
+    x, n = np.broadcast_arrays(np.asarray(successes, dtype=float), np.asarray(trials, dtype=float))
+    if not (np.isfinite(x).all() and np.isfinite(n).all() and (x >= 0).all() and (x <= n).all()):
+        wrong = int(np.argmax(~((x >= 0) & (x <= n))))
+        raise IntervalError(
+            f"successes {x.flat[wrong]:g} of trials {n.flat[wrong]:g}: give counts with 0 ≤ successes ≤ trials"
+        )
+    return x, n

@@ -1,0 +1,79 @@
+"""Wilson and Newcombe intervals against published values, statsmodels, and simulated coverage."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+from helpers.intervals import IntervalError, add_rate, newcombe, rate, wilson
+
+
+@pytest.mark.parametrize(
+    ("x", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0000, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_gives_the_values_of_newcombe_1998_table_1(x, n, low, high):
+    assert np.round(wilson(x, n), 4) == pytest.approx((low, high), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [((56, 70, 48, 80), 0.0524, 0.3339), ((9, 10, 3, 10), 0.1705, 0.8090), ((10, 10, 0, 10), 0.6075, 1.0000)],
+)
+def test_newcombe_gives_the_values_of_newcombe_1998_table_2(counts, low, high):
+    found = newcombe(*counts)
+    assert (round(found.ci_low, 4), round(found.ci_high, 4)) == (low, high)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
+def test_wilson_agrees_with_statsmodels(counts, level):
+    assert wilson(*counts, level=level) == pytest.approx(
+        proportion_confint(*counts, alpha=1 - level, method="wilson"), abs=1e-9
+    )
+
+
+@given(st.tuples(st.integers(0, 40), st.integers(40, 90), st.integers(0, 40), st.integers(40, 90)))
+def test_newcombe_agrees_with_statsmodels(counts):
+    found = newcombe(*counts)
+    expected = confint_proportions_2indep(*counts, method="newcomb", compare="diff", correction=False)
+    assert (found.ci_low, found.ci_high) == pytest.approx(expected, abs=1e-9)
+
+
+def test_no_trials_say_nothing():
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert rate(0, 0).value is None and rate(0, 0).reason == "no trials"
+    assert newcombe(0, 0, 3, 4).reason == "a group has no trials"
+
+
+def test_arrays_give_arrays_row_by_row():
+    low, high = wilson([81, 0], [263, 0])
+    assert (low[0], high[0]) == wilson(81, 263)
+    assert (low[1], high[1]) == (0.0, 1.0)
+
+
+def test_the_interval_covers_the_true_rate_as_often_as_it_says():
+    drawn = np.random.default_rng(7).binomial(200, 0.3, size=20_000)
+    low, high = wilson(drawn, 200)
+    assert np.mean((low <= 0.3) & (high >= 0.3)) == pytest.approx(0.95, abs=0.01)
+
+
+@pytest.mark.parametrize(("x", "n"), [(-1, 4), (5, 4), (0, -1), (float("nan"), 3), ([1, 9], [2, 8])])
+def test_impossible_counts_are_refused(x, n):
+    with pytest.raises(IntervalError, match="0 ≤ successes ≤ trials"):
+        wilson(x, n)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95])
+def test_an_impossible_level_is_refused(level):
+    with pytest.raises(IntervalError, match=r"take 0\.95"):
+        wilson(1, 2, level=level)
+
+
+def test_add_rate_keeps_the_table_and_leaves_empty_rows_missing():
+    table = pd.DataFrame({"buy": [1, 0], "pv": [4, 0]})
+    found = add_rate(table, successes="buy", trials="pv", name="buy_rate")
+    assert list(table) == ["buy", "pv"]
+    assert found.buy_rate_ci_high[0] == wilson(1, 4)[1]
+    assert found.filter(like="rate").iloc[1].isna().all()
