@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
 from helpers.findings import Estimate
 
@@ -163,6 +163,57 @@ def add_rate(
     known = n > 0
     columns = {name: x / np.maximum(n, 1), f"{name}_ci_low": low, f"{name}_ci_high": high}
     return table.assign(**{c: np.where(known, v, np.nan) for c, v in columns.items()})
+
+
+def widths(true_rate: float, trials: list[int], *, level: float = 0.95) -> pd.DataFrame:
+    """The interval of the same rate for several numbers of trials: width shrinks with √n.
+
+    Returns
+    -------
+    DataFrame
+        One row a number of trials, in the given order: trials, successes (rounded), rate and its interval.
+
+    Examples
+    --------
+    >>> widths(0.3, [10, 1000]).round(2)
+       trials  successes  rate  rate_ci_low  rate_ci_high
+    0      10          3   0.3         0.11          0.60
+    1    1000        300   0.3         0.27          0.33
+    """
+    table = pd.DataFrame({"trials": trials, "successes": [round(true_rate * n) for n in trials]})
+    return add_rate(table, successes="successes", trials="trials", level=level)
+
+
+def coverage(true_rates: list[float], trials: list[int], *, level: float = 0.95) -> pd.DataFrame:
+    """How often the Wilson interval covers a true rate: exact, no simulation.
+
+    C(p, n) = Σ_x binomial(x; n, p) · 1{low(x) ≤ p ≤ high(x)}, range 0…1; it should be near `level`.
+
+    Returns
+    -------
+    DataFrame
+        One row a pair: true_rate, trials, coverage_rate.
+
+    References
+    ----------
+    Brown, Cai and DasGupta (2001): brown2001.
+
+    Examples
+    --------
+    With one trial and p = 0.5 both intervals, (0, 0.79) and (0.21, 1), hold 0.5:
+
+    >>> coverage([0.5], [1])
+       true_rate  trials  coverage_rate
+    0        0.5       1            1.0
+    """
+    rows = []
+    for p in true_rates:
+        for n in trials:
+            x = np.arange(n + 1)
+            low, high = wilson(x, np.full(n + 1, n), level=level)
+            covered = (low <= p) & (p <= high)
+            rows.append({"true_rate": p, "trials": n, "coverage_rate": float(binom.pmf(x, n, p)[covered].sum())})
+    return pd.DataFrame(rows, columns=["true_rate", "trials", "coverage_rate"])
 
 
 def _counts(successes: ArrayLike, trials: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

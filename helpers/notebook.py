@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import html
+import json
 import secrets
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +18,8 @@ from helpers.answerability import Assessment, assess, missing_tables
 from helpers.engine import connect
 from helpers.findings import Findings, NotAnswerable, missing
 from helpers.intake import Ingested, ingest_all
-from helpers.study import CACHE, Study, load_study
-from helpers.tables import TABLES
+from helpers.study import CACHE, ROOT, Study, load_study
+from helpers.tables import NEEDS, TABLES
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,6 @@ class OpenStudy:
 
     def truths(self) -> dict:
         """The scalar truths of the simulated shop (`truth.json`); empty for real data."""
-        import json
-
         folder = self.study.truth_folder
         return {} if folder is None else json.loads((folder / "truth.json").read_text(encoding="utf-8"))
 
@@ -130,6 +129,20 @@ class OpenStudy:
     def __repr__(self) -> str:
         return self.summary_line()
 
+    def overview(self) -> pd.DataFrame:
+        """One row a table of the study: what it holds and how many rows came through the door."""
+        return pd.DataFrame(
+            [
+                {"table": name, "meaning": TABLES[name].meaning, "rows": self.ingested[name].manifest["rows"]}
+                for name in TABLES
+                if name in self.ingested
+            ]
+        )
+
+    def accounting(self) -> pd.DataFrame:
+        """One row a file: lines = header + blank + continuation + accepted + rejected, and the reasons."""
+        return accounting(self.ingested)
+
     def summary_line(self) -> str:
         """Study, rows, users, window, zone and data hash in one line."""
         first, last = self.window
@@ -142,9 +155,52 @@ class OpenStudy:
         return " · ".join(parts)
 
     @cached_property
+    def buyers(self) -> int:
+        """Number of users with at least one purchase in the log."""
+        if not self.has("events"):
+            return 0
+        return int(self.events.filter(self.events.behavior == "buy").user_id.nunique().execute())
+
+    @cached_property
     def users(self) -> int:
         """Number of users in the log."""
         return int(self.events.user_id.nunique().execute()) if self.has("events") else 0
+
+
+COUNTS = ("lines", "header", "blank", "continuation", "accepted")
+
+
+def accounting(ingested: dict[str, Ingested]) -> pd.DataFrame:
+    """Where every line of every file went.
+
+    Returns
+    -------
+    DataFrame
+        One row a file: table, file, lines, header, blank, continuation, accepted, rejected (lines), reasons (words)
+        and `adds_up`: lines = header + blank + continuation + accepted + rejected.
+    """
+    rows = []
+    for table, result in ingested.items():
+        for file in result.manifest["inputs"]:
+            counts = {name: file.get(name, 0) for name in COUNTS}
+            rejected = sum(file["rejects"].values())
+            reasons = ", ".join(f"{reason} {n:,}" for reason, n in sorted(file["rejects"].items()) if n)
+            adds_up = counts["lines"] == sum(counts.values()) - counts["lines"] + rejected
+            row = {"table": table, "file": file["path_name"], **counts, "rejected": rejected}
+            rows.append({**row, "reasons": reasons or None, "adds_up": adds_up})
+    return pd.DataFrame(rows)
+
+
+def contents() -> pd.DataFrame:
+    """The collection: one row a notebook with its question and the tables it cannot do without."""
+    rows = []
+    for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
+        title = "".join(first).splitlines()[0].lstrip("# ").split("·", 1)[-1].strip()
+        name, _, question = title.partition(":")
+        needs = ", ".join(NEEDS.get(path.stem, ())) or "none"
+        rows.append({"number": path.stem[:2], "notebook": name, "question": question.strip(), "needs": needs})
+    return pd.DataFrame(rows, columns=["number", "notebook", "question", "needs"])
 
 
 def open_study(study_file: str | Path, notebook: str) -> OpenStudy:
