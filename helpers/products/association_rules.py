@@ -1,0 +1,468 @@
+"""What sells together: from the log to baskets, rules, their tests, pictures and the comparison with the truth.
+
+The method itself, on any baskets, is in `helpers.products.rules`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from helpers.findings import missing
+from helpers.products import rules as method
+from helpers.products.rules import (
+    ITEMSET_COLUMNS,
+    RULE_COLUMNS,
+    Encoded,
+    RulesError,
+    TooManyItemsets,
+    encode,
+    threshold,
+)
+
+UNITS = ("user_day", "user", "session", "order")
+LEVELS = ("category", "item", "both")
+BEHAVIORS = {
+    "buy": ("buy",),
+    "interest": ("fav", "cart", "buy"),
+    "cart": ("cart",),
+    "fav": ("fav",),
+    "pv": ("pv",),
+}
+"""What may fill a basket. *interest*: everything that says more than a look."""
+SESSION_GAP = 1_800
+LONGEST_LABEL = 60
+TEST_COLUMNS = [
+    "p_value", "p_adjusted", "significant",
+    "improvement", "redundant", "p_productive", "p_productive_adjusted", "productive",
+]  # fmt: skip
+BASKET_COLUMNS = ["basket_id", "item", "kind", "parent", "user"]
+
+
+def baskets(
+    events: ir.Table,
+    *,
+    orders: ir.Table | None = None,
+    unit: str = "user_day",
+    level: str = "category",
+    behavior: str = "buy",
+    min_support: float = 0.0,
+    since: date | None = None,
+    before: date | None = None,
+) -> pd.DataFrame:
+    """Baskets from the log: what one customer took in one day, session or order, or at all.
+
+    Parameters
+    ----------
+    events : ibis Table
+        The events of the contract, with `day`.
+    orders : ibis Table, optional
+        The order lines, needed for the unit 'order'; `behavior` does not matter there.
+    unit : str
+        user_day, user, session (a pause of more than 30 minutes ends it) or order.
+    level : str
+        category, item, or both: then a basket holds its items and their categories.
+    behavior : str
+        buy, interest (fav, cart or buy), cart, fav or pv.
+    min_support : float
+        Share of baskets: items that cannot reach it are left out already in the engine. Their baskets still count.
+    since, before : date, optional
+        Only days from `since` on (inclusive), or before `before` (exclusive).
+
+    Returns
+    -------
+    DataFrame
+        One row a (basket, item): basket_id (0…), item (raw id; None in a basket of rare items only), kind (item or
+        category), parent (an item's category, else None), user (0…; whose basket); by basket_id, kind, item. Empty,
+        with the reason, where there is no basket.
+    """
+    _known("unit", unit, UNITS)
+    _known("level", level, LEVELS)
+    _known("behavior", behavior, tuple(BEHAVIORS))
+    method.exact(min_support, name="min_support")
+    if unit == "order" and orders is None:
+        return missing(BASKET_COLUMNS, "the study has no orders table; take the unit user_day")
+    lines = _lines(orders if unit == "order" else events, unit, behavior, since, before)
+    kinds = ("item", "category") if level == "both" else (level,)
+    table = pd.concat([_pull(lines, kind, min_support) for kind in kinds], ignore_index=True)
+    if table.empty:
+        return missing(BASKET_COLUMNS, f"no basket: no event of the kind {behavior} in this time")
+    table["user"] = pd.factorize(table["user_id"], sort=True)[0]
+    table["basket_id"] = table.groupby(["user_id", "part"], sort=True).ngroup()
+    table = table.sort_values(["basket_id", "kind", "item"], kind="stable", ignore_index=True)
+    return table[BASKET_COLUMNS]
+
+
+def _known(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise RulesError(f"{name}={value!r} is not known; take one of {', '.join(allowed)}")
+
+
+def _lines(table: ir.Table, unit: str, behavior: str, since: date | None, before: date | None) -> ir.Table:
+    """One row an event or order line: user_id, part (what tells the baskets of a user apart), item, category."""
+    if since is not None:
+        table = table.filter(table.day >= ibis.literal(since))
+    if before is not None:
+        table = table.filter(table.day < ibis.literal(before))
+    if unit == "session":
+        table = _with_session(table)
+    if unit != "order":
+        table = table.filter(table.behavior.isin(BEHAVIORS[behavior]))
+    part = {
+        "user_day": lambda t: t.day.cast("string"),
+        "user": lambda t: ibis.literal(0),
+        "session": lambda t: t.session,
+        "order": lambda t: t.order_id,
+    }[unit]
+    return table.select("user_id", "item_id", "category_id", part=part(table))
+
+
+def _with_session(events: ir.Table) -> ir.Table:
+    """Number the sessions of each user: a pause of more than 30 minutes between two events begins a new one."""
+    order = {"group_by": "user_id", "order_by": ["timestamp", "item_id", "behavior"]}
+    pause = events.timestamp - events.timestamp.lag().over(ibis.window(**order))
+    first = events.mutate(begins=(pause > SESSION_GAP).fill_null(True).cast("int64"))
+    return first.mutate(session=first.begins.sum().over(ibis.cumulative_window(**order)))
+
+
+def _pull(lines: ir.Table, kind: str, min_support: float) -> pd.DataFrame:
+    """The distinct (basket, item) pairs; where an item is too rare its place is kept by an empty one."""
+    parent = lines.category_id if kind == "item" else ibis.null(lines.category_id.type())
+    pairs = lines.select("user_id", "part", item=lines[f"{kind}_id"], parent=parent).distinct()
+    if min_support > 0:
+        pairs = _without_rare(pairs, min_support)
+    # nullable whole numbers stay whole numbers: ids are never floats
+    table = pairs.to_pyarrow().to_pandas(integer_object_nulls=True)
+    return table.assign(kind=kind)
+
+
+def _without_rare(pairs: ir.Table, min_support: float) -> ir.Table:
+    total = int(pairs.select("user_id", "part").distinct().count().execute())
+    counts = pairs.select("user_id", "part", "item").distinct().group_by("item").agg(held=ibis._.count())
+    frequent = counts.filter(counts.held >= threshold(min_support, total)).select(frequent="item")
+    joined = pairs.left_join(frequent, pairs.item == frequent.frequent)
+    empty = joined.frequent.isnull()
+    return joined.select(
+        "user_id",
+        "part",
+        item=empty.ifelse(ibis.null(joined.item.type()), joined.item),
+        parent=empty.ifelse(ibis.null(joined.parent.type()), joined.parent),
+    ).distinct()
+
+
+def holdout_day(first: date, last: date, *, share: float) -> date:
+    """The first day of the later part, when the last `share` of the days is kept back; both parts get at least a day.
+
+    >>> holdout_day(date(2017, 11, 1), date(2017, 11, 10), share=0.3)
+    datetime.date(2017, 11, 8)
+    """
+    days = (last - first).days + 1
+    later = min(max(threshold(share, days, name="share"), 1), max(days - 1, 1))
+    return date(last.year, last.month, last.day) - timedelta(days=later - 1)
+
+
+def named(baskets: pd.DataFrame, study) -> pd.DataFrame:
+    """The baskets with labels for people instead of raw ids: names where the shop has them, else pseudonyms.
+
+    Labels are unique and at most 60 characters long. On the level *both* a category reads 'any …'.
+
+    Parameters
+    ----------
+    baskets : DataFrame
+        As `baskets` gives them.
+    study : OpenStudy
+        Gives `category_labels` and `pseudonyms`, and `items` with titles where there are any.
+
+    Returns
+    -------
+    DataFrame
+        The same rows; item and parent are texts.
+    """
+    if baskets.empty:
+        return baskets
+    both = baskets["kind"].nunique() > 1
+    category = _short(_ids(baskets, "category"), study.category_labels, "any " if both else "")
+    item = _short(_ids(baskets, "item"), lambda ids: _titles(ids, study), "")
+    is_item = baskets["kind"] == "item"
+    labels = baskets["item"].map(category).where(~is_item, baskets["item"].map(item))
+    return baskets.assign(item=labels.astype(object), parent=baskets["parent"].map(category).astype(object))
+
+
+def _ids(baskets: pd.DataFrame, kind: str) -> pd.Series:
+    own = baskets.loc[baskets["kind"] == kind, "item"]
+    ids = pd.concat([own, baskets["parent"]]) if kind == "category" else own
+    return pd.Series(sorted(ids.dropna().unique())).infer_objects()
+
+
+def _titles(ids: pd.Series, study) -> pd.Series:
+    """An item's title where the catalogue has one, else a pseudonym."""
+    labels = study.pseudonyms(ids, "item")
+    if not study.has("items") or "title" not in study.items.columns:
+        return labels
+    titles = study.items.select("item_id", "title").execute().drop_duplicates("item_id").set_index("item_id")["title"]
+    return ids.map(titles).fillna(labels)
+
+
+def _short(ids: pd.Series, label, prefix: str) -> dict:
+    """Raw id → a label of at most 60 characters; equal ones get a number."""
+    seen: Counter[str] = Counter()
+    names = {}
+    for raw, text in zip(ids, label(ids) if len(ids) else (), strict=True):
+        text = f"{prefix}{text}"
+        text = text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
+        seen[text] += 1
+        names[raw] = text if seen[text] == 1 else f"{text} ({seen[text]})"
+    return names
+
+
+def describe(baskets: pd.DataFrame) -> pd.DataFrame:
+    """How many baskets, of how many people, with how many items.
+
+    Returns
+    -------
+    DataFrame
+        One row: baskets, users, items, mean_size, median_size, one_item_share (baskets that cannot hold a rule).
+    """
+    columns = ["baskets", "users", "items", "mean_size", "median_size", "one_item_share"]
+    if baskets.empty:
+        return missing(columns, baskets.attrs.get("reason", "no baskets"))
+    size = sizes(baskets)
+    values = (len(size), baskets["user"].nunique(), baskets["item"].nunique(), size.mean(), size.median())
+    return pd.DataFrame([(*values, float((size <= 1).mean()))], columns=columns)
+
+
+def sizes(baskets: pd.DataFrame) -> pd.Series:
+    """Number of items by basket_id."""
+    return baskets.groupby("basket_id")["item"].nunique()
+
+
+def popular(itemsets: pd.DataFrame, *, length: int = 1, rows: int = 15) -> pd.DataFrame:
+    """The most frequent itemsets of one length: items (text), count, support."""
+    if itemsets.empty:
+        return missing(["items", "count", "support"], itemsets.attrs["reason"])
+    own = itemsets[itemsets["length"] == length].head(rows)
+    if own.empty:
+        return missing(["items", "count", "support"], f"no set of {length} items is frequent enough")
+    return own.assign(items=own["itemset"].map(" + ".join))[["items", "count", "support"]].reset_index(drop=True)
+
+
+def frequent(
+    baskets: pd.DataFrame | Encoded,
+    *,
+    min_support: float,
+    max_length: int = 3,
+    min_users: int = 1,
+    users: pd.Series | None = None,
+    apart: frozenset[tuple[str, str]] | None = None,
+) -> pd.DataFrame:
+    """The frequent itemsets that stand on enough people; empty, with the reason, where there are none.
+
+    Parameters
+    ----------
+    baskets : DataFrame or Encoded
+        Named baskets; with an Encoded, `users` and `apart` come with it.
+    min_support : float
+        Share of baskets, 0…1.
+    max_length : int
+        Items in a set, 2 or more.
+    min_users : int
+        Itemsets of fewer different people are dropped (privacy).
+    users : Series, optional
+        basket_id → user; by default from the baskets.
+    apart : pairs of items, optional
+        By default an item and its own category, on the level *both*.
+
+    Returns
+    -------
+    DataFrame
+        As `rules.itemsets`.
+    """
+    if not isinstance(baskets, Encoded):
+        if baskets.empty:
+            return missing(ITEMSET_COLUMNS, baskets.attrs.get("reason", "no baskets"))
+        users, apart = owners(baskets), family(baskets)
+        baskets = encode(baskets, min_support=min_support, min_count=min_users)
+    settings = {"min_support": min_support, "min_count": min_users, "max_length": max_length}
+    try:
+        table = method.itemsets(baskets, **settings, apart=apart or ())
+    except TooManyItemsets as error:
+        return missing(ITEMSET_COLUMNS, str(error))
+    if users is not None:
+        table = method.enough_users(table, baskets, users, min_users=min_users)
+    if table.empty:
+        least = max(threshold(min_support, baskets.total), min_users)
+        return missing(
+            ITEMSET_COLUMNS, f"no item is in {least:,} of the {baskets.total:,} baskets, of {min_users} users"
+        )
+    return table
+
+
+def owners(baskets: pd.DataFrame) -> pd.Series:
+    """basket_id → user, one entry a basket."""
+    return baskets.drop_duplicates("basket_id").set_index("basket_id")["user"]
+
+
+def family(baskets: pd.DataFrame) -> frozenset[tuple[str, str]]:
+    """The pairs (item, own category): a rule between the two is true by definition."""
+    pairs = baskets[["item", "parent"]].dropna().drop_duplicates()
+    return frozenset(pairs.itertuples(index=False, name=None))
+
+
+def confident(itemsets: pd.DataFrame, *, min_confidence: float) -> pd.DataFrame:
+    """The rules with one-item consequents that reach a confidence; empty, with the reason, where there are none."""
+    if itemsets.empty:
+        return missing(RULE_COLUMNS, itemsets.attrs["reason"])
+    table = method.rules(itemsets, min_confidence=min_confidence)
+    if table.empty:
+        longest = itemsets["length"].max()
+        why = "no two items are bought together often enough" if longest < 2 else "no rule reaches min_confidence"
+        return missing(RULE_COLUMNS, why)
+    return table
+
+
+def tested(
+    rules: pd.DataFrame, itemsets: pd.DataFrame, *, max_length: int, alpha: float = 0.05, correction: str = "holm"
+) -> pd.DataFrame:
+    """Every rule with its Fisher test and its productivity, corrected over *all candidates*.
+
+    Candidates are all rules with a one-item conclusion over the frequent items, up to `max_length` items: also those
+    that turned out too rare or not confident. Each length gets an equal part of `alpha`.
+
+    Parameters
+    ----------
+    rules, itemsets : DataFrame
+        As `confident` and `frequent` give them.
+    max_length : int
+        As in the search.
+    alpha, correction
+        As in `rules.significant`.
+    """
+    if rules.empty:
+        return missing([*RULE_COLUMNS, *TEST_COLUMNS], rules.attrs.get("reason", "no rules"))
+    candidates = method.search_space(int((itemsets["length"] == 1).sum()), max_length=max_length)
+    how = {"alpha": alpha, "correction": correction, "candidates": candidates}
+    return method.productive(method.significant(rules, **how), itemsets, **how)
+
+
+def find_rules(
+    baskets: pd.DataFrame | Encoded,
+    *,
+    min_support: float,
+    min_confidence: float,
+    max_length: int,
+    alpha: float,
+    correction: str,
+    min_users: int,
+    **of: object,
+) -> pd.DataFrame:
+    """The whole search in one call: frequent itemsets → confident rules → tests."""
+    sets = frequent(baskets, min_support=min_support, max_length=max_length, min_users=min_users, **of)
+    return tested(
+        confident(sets, min_confidence=min_confidence), sets, max_length=max_length, alpha=alpha, correction=correction
+    )
+
+
+def null_runs(baskets: pd.DataFrame, *, runs: int, seed: int, **settings) -> pd.DataFrame:
+    """The same search in the real baskets (run 0) and in shuffled ones; `settings` as in `find_rules`."""
+    columns = ["run", "rules", "positive", "significant", "productive", "highest_lift"]
+    if baskets.empty:
+        return missing(columns, baskets.attrs.get("reason", "no baskets"))
+    encoded = encode(baskets, min_support=settings["min_support"], min_count=settings["min_users"])
+    if not encoded.items:
+        return missing(columns, "no item is frequent enough")
+    of = {"users": owners(baskets), "apart": family(baskets)}
+    return method.null_runs(encoded, find=lambda b: find_rules(b, **settings, **of), runs=runs, seed=seed)
+
+
+def null_summary(runs: pd.DataFrame) -> pd.DataFrame:
+    """Real count beside the shuffled counts: one row a way to call a rule 'found'.
+
+    Returns
+    -------
+    DataFrame
+        called_found_when, real, shuffled_mean, shuffled_highest.
+    """
+    columns = ["called_found_when", "real", "shuffled_mean", "shuffled_highest"]
+    if runs.empty:
+        return missing(columns, runs.attrs["reason"])
+    words = {
+        "rules": "confidence reaches the threshold",
+        "positive": "… and lift is above 1",
+        "significant": "… and Fisher's test, corrected",
+        "productive": "… and it beats its generalisations",
+    }
+    real, null = runs[runs["run"] == 0].iloc[0], runs[runs["run"] > 0]
+    rows = [(text, int(real[key]), null[key].mean(), null[key].max()) for key, text in words.items()]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def held_out(rules: pd.DataFrame, later: pd.DataFrame, *, alpha: float) -> pd.DataFrame:
+    """The productive rules of the earlier baskets, checked in the later ones (`rules.holdout`)."""
+    columns = [*RULE_COLUMNS, "holdout_confidence", "holdout_confidence_ci_low", "holdout_confidence_ci_high",
+               "holdout_lift", "p_holdout", "confirmed"]  # fmt: skip
+    kept = keep_productive(rules)
+    if kept.empty or later.empty:
+        return missing(columns, (kept if kept.empty else later).attrs.get("reason", "no rules"))
+    return method.holdout(kept, later, alpha=alpha)
+
+
+def keep_productive(rules: pd.DataFrame) -> pd.DataFrame:
+    """The rules that passed both tests."""
+    if rules.empty:
+        return rules
+    kept = rules[rules["significant"] & rules["productive"]].reset_index(drop=True)
+    return kept if len(kept) else missing(rules.columns, "no rule passes both tests")
+
+
+def strongest(rules: pd.DataFrame, *, rows: int = 15) -> pd.DataFrame:
+    """The rules with the highest lift, each association once: in the direction with the higher confidence."""
+    if rules.empty:
+        return rules
+    whole = [tuple(sorted(a + b)) for a, b in zip(rules["antecedents"], rules["consequents"], strict=True)]
+    ranked = rules.assign(_whole=whole).sort_values("confidence", ascending=False, kind="stable")
+    once = ranked.drop_duplicates("_whole").drop(columns="_whole")
+    order = once.sort_values(["lift", "count"], ascending=False, kind="stable")
+    return order.head(rows).reset_index(drop=True)
+
+
+def readable(rules: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
+    """For the page and the CSV file: 'if' and 'then' as text, then the named columns (by default all)."""
+    columns = columns or [c for c in rules.columns if c not in ("antecedents", "consequents")]
+    if rules.empty:
+        return missing(["if", "then", *columns], rules.attrs.get("reason", "no rules"))
+    text = {"if": rules["antecedents"].map(" + ".join), "then": rules["consequents"].map(" + ".join)}
+    return pd.DataFrame({**text, **{c: rules[c] for c in columns}})
+
+
+def lift_matrix(rules: pd.DataFrame) -> pd.DataFrame:
+    """Lift by condition (rows) and conclusion (columns), in the order of the rules; blank where there is no rule."""
+    if rules.empty:
+        return missing(["if"], rules.attrs.get("reason", "no rules"))
+    text = readable(rules, ["lift"])
+    wide = text.pivot_table(index="if", columns="then", values="lift", aggfunc="max", sort=False)
+    return wide.reindex(index=text["if"].unique(), columns=text["then"].unique())
+
+
+def support_sweep(baskets: pd.DataFrame, supports: list[float], **settings) -> pd.DataFrame:
+    """How many itemsets and rules each support threshold leaves; `settings` as in `find_rules`.
+
+    Returns
+    -------
+    DataFrame
+        min_support, least_count, itemsets, rules, productive; the counts are missing where the search grew too large.
+    """
+    columns = ["min_support", "least_count", "itemsets", "rules", "productive"]
+    if baskets.empty:
+        return missing(columns, baskets.attrs.get("reason", "no baskets"))
+    total, rows = baskets["basket_id"].nunique(), []
+    for share in supports:
+        own = settings | {"min_support": share}
+        sets = frequent(baskets, **{k: own[k] for k in ("min_support", "max_length", "min_users")})
+        rules = confident(sets, min_confidence=own["min_confidence"])
+        found = tested(rules, sets, **{k: own[k] for k in ("max_length", "alpha", "correction")})
+        rows.append((share, threshold(share, total), len(sets), len(rules), len(keep_productive(found))))
+    return pd.DataFrame(rows, columns=columns)
