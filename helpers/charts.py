@@ -332,6 +332,65 @@ def intervals(
     return Chart(figure, alt=alt or f"Estimates with intervals. {title}. {rows}.", caption=caption)
 
 
+def network(
+    table: pd.DataFrame,
+    *,
+    source: str,
+    target: str,
+    weight: str,
+    title: str,
+    source_label: str,
+    target_label: str,
+    weight_label: str,
+    rows: int = 15,
+    caption: str = "",
+    alt: str = "",
+) -> Chart | Note:
+    """Arrows from `source` (left) to `target` (right), the thicker the larger `weight`, which is written on each.
+
+    At most `rows` arrows, the first of the table: more cannot be read. A target stands near its sources.
+    """
+    if note := _reason(table):
+        return note
+    table = table.head(rows)
+    left, right = _two_columns(table, source, target)
+    thick = table[weight].astype(float) / table[weight].astype(float).max()
+    figure, axes = canvas(height=max(2.2, 0.34 * max(len(left), len(right)) + 1.1))
+    with mpl.rc_context(THEME):
+        for a, b, value, share in zip(table[source], table[target], table[weight], thick, strict=True):
+            arrow = {"arrowstyle": "-|>", "color": COLORS[0], "alpha": 0.75, "linewidth": 0.8 + 3.2 * share}
+            axes.annotate("", (1, right[b]), (0, left[a]), arrowprops=arrow | {"shrinkA": 4, "shrinkB": 4})
+            near = (0.2, left[a] + 0.2 * (right[b] - left[a]))
+            word = format_value(float(value), weight)
+            axes.annotate(word, near, (0, 3), textcoords="offset points", fontsize=8, ha="center", va="bottom")
+        for names, x, side in ((left, -0.01, "right"), (right, 1.01, "left")):
+            for name, y in names.items():
+                axes.text(x, y, _text(name, 32), ha=side, va="center", fontsize=9)
+        for x, word, side in (
+            (-0.01, source_label, "right"),
+            (0.5, weight_label, "center"),
+            (1.01, target_label, "left"),
+        ):
+            axes.text(x, 0.9, word, ha=side, color=QUIET, fontsize=9)
+        axes.set(xlim=(-0.75, 1.75), ylim=(min([*left.values(), *right.values()]) - 0.6, 1.3))
+        axes.set_axis_off()
+        axes.set_title(title)
+    said = "; ".join(
+        f"{_text(a)} to {_text(b)} {format_value(float(v), weight)}"
+        for a, b, v in zip(table[source], table[target], table[weight], strict=True)
+    )
+    return Chart(figure, alt=alt or f"Arrows. {title}. {weight_label}: {said}.", caption=caption)
+
+
+def _two_columns(table: pd.DataFrame, source: str, target: str) -> tuple[dict, dict]:
+    """Heights of the names on the left and on the right; a name on the right stands near its partners."""
+    left = {name: -float(k) for k, name in enumerate(dict.fromkeys(table[source]))}
+    partners = table[source].map(left).groupby(table[target], sort=False).mean()
+    names = partners.sort_values(ascending=False, kind="stable").index
+    step = max(len(left) - 1, 1) / max(len(names) - 1, 1)
+    return left, {name: -k * max(step, 1.0) for k, name in enumerate(names)}
+
+
 def points(
     table: pd.DataFrame,
     *,
