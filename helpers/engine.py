@@ -13,6 +13,8 @@ from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
 
 from helpers.study import CACHE, Engine
 
@@ -87,3 +89,25 @@ def machine_memory() -> int:
     if container.is_file() and (text := container.read_text().strip()).isdigit():
         limits.append(int(text))
     return min(limits)
+
+
+def hold(table: ir.Table) -> ir.Table:
+    """Compute an expression once and keep its rows for the rest of the session.
+
+    What is built on the result does not read the files again: this is how a notebook gets by with one or two passes
+    over the events. The rows live in the engine, within its memory limit and spill folder, never in pandas.
+    """
+    backend = ibis.get_backend(table)
+    if backend.name == "pyspark":
+        return table.cache()
+    return backend.create_table(ibis.util.gen_name("held"), table, temp=True)
+
+
+def as_table(frame: pd.DataFrame) -> ir.Table:
+    """A small pandas table as an Ibis table, for examples, simulations and tests.
+
+    >>> as_table(pd.DataFrame({"item": ["tea", "rice"]})).count().execute()
+    2
+    """
+    # by way of Arrow: Ibis would ask pandas for an option that pandas 3 has given up
+    return ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False))

@@ -1,0 +1,711 @@
+"""Traffic: how much happens, when, by whom and on what, and which part of a change came from where (sunshapley1998).
+
+Two passes over the events are enough: `visit_hours` and `user_items`. Everything else is built on their results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from helpers.behaviour.sessions import WEEKDAYS, BehaviourError, add_visits, check_choice, check_positive
+from helpers.behaviour.sessions import count_behaviors as _counts
+from helpers.engine import hold
+from helpers.findings import missing
+from helpers.intervals import add_rate
+from helpers.tables import BEHAVIORS
+
+UNITS = {"item": "item_id", "category": "category_id"}
+SEGMENTS = ("weekday", "daypart", "activity", "purchase")
+DAYPARTS = ("night 0–5 h", "morning 6–11 h", "afternoon 12–17 h", "evening 18–23 h")
+
+
+def visit_hours(events: ir.Table, *, session_minutes: float = 30) -> ir.Table:
+    """The first pass: one row a user, visit, day and hour, with the number of actions of each kind.
+
+    Parameters
+    ----------
+    events : ibis Table
+        One row an action, with `day` and `hour` in the study's zone.
+    session_minutes : float
+        Longest pause inside a visit, minutes, above 0.
+
+    Returns
+    -------
+    ibis Table
+        `user_id, visit, day, hour`, the counts `pv, fav, cart, buy`, `actions` (all four) and `visits` (1 where the
+        visit begins, so that sums count each visit once, in the hour of its first action). Computed once and held.
+
+    Examples
+    --------
+    >>> from helpers.engine import as_table
+    >>> log = as_table(pd.DataFrame({"user_id": 1, "item_id": 5, "category_id": 2, "behavior": ["pv", "buy", "pv"],
+    ...     "timestamp": [0, 60, 9000], "day": pd.Timestamp("2017-11-25"), "hour": [0, 0, 2]}))
+    >>> visit_hours(log).order_by("visit").execute()[["visit", "hour", "visits", "pv", "buy", "actions"]]
+       visit  hour  visits  pv  buy  actions
+    0      1     0       1   1    1        2
+    1      2     2       1   1    0        1
+    """
+    marked = add_visits(events, session_minutes=session_minutes)
+    groups = marked.group_by(["user_id", "visit", "day", "hour"])
+    return hold(groups.agg(visits=marked.begins.sum(), actions=marked.count(), **_counts(marked)))
+
+
+def user_items(events: ir.Table) -> ir.Table:
+    """The second pass: one row a user and item, with the number of actions of each kind.
+
+    Returns
+    -------
+    ibis Table
+        `user_id, item_id, category_id, pv, fav, cart, buy, actions`; an item listed in two categories gives two rows.
+        Computed once and held.
+    """
+    groups = events.group_by(["user_id", "item_id", "category_id"])
+    return hold(groups.agg(actions=events.count(), **_counts(events)))
+
+
+def users(hours: ir.Table) -> ir.Table:
+    """One row a user: `visits`, `actions`, `pv, fav, cart, buy`, `days` (active days) and `buy_days`."""
+    sums = {c: hours[c].sum() for c in ("visits", "actions", *BEHAVIORS)}
+    bought = hours.day.nunique(where=hours.buy > 0)
+    return hours.group_by("user_id").agg(days=hours.day.nunique(), buy_days=bought, **sums)
+
+
+def overview(hours: ir.Table, items: ir.Table) -> pd.DataFrame:
+    """The indicators on one page, each with its unit and its definition.
+
+    PV = page views; UV = users with any action; PV per UV = PV / UV, 0 or more: high means that each visitor looks a
+    lot. A visit is a run of actions without a long pause.
+
+    Parameters
+    ----------
+    hours, items : ibis Table
+        From `visit_hours` and `user_items`.
+
+    Returns
+    -------
+    DataFrame
+        `indicator, value, unit, definition`, one row an indicator; a value is missing where its base is zero.
+    """
+    people = users(hours)
+    summed = {c: people[c].sum() for c in ("visits", "actions", "days", *BEHAVIORS)}
+    total = people.agg(users=people.count(), **summed).execute().iloc[0].fillna(0)
+    catalogue = items.agg(items=items.item_id.nunique(), categories=items.category_id.nunique()).execute().iloc[0]
+    rows = [
+        ("PV", total.pv, "page views", "actions of the kind pv"),
+        ("UV", total.users, "users", "users with any action"),
+        ("visits", total.visits, "visits", "runs of actions without a long pause"),
+        ("PV per UV", _divide(total.pv, total.users), "page views a user", "PV / UV"),
+        ("PV per visit", _divide(total.pv, total.visits), "page views a visit", "PV / visits"),
+        ("visits per user", _divide(total.visits, total.users), "visits a user", "visits / UV"),
+        ("actions per user", _divide(total.actions, total.users), "actions a user", "all four kinds / UV"),
+        ("active days per user", _divide(total.days, total.users), "days a user", "days with any action, mean"),
+        ("actions", total.actions, "actions", "views, favourites, carts and purchases"),
+        ("items", catalogue["items"], "items", "items with any action"),
+        ("categories", catalogue.categories, "categories", "categories with any action"),
+    ]
+    table = pd.DataFrame(rows, columns=["indicator", "value", "unit", "definition"])
+    return table.assign(value=table["value"].astype(float))
+
+
+def ratios(counts: Mapping[str, float]) -> pd.DataFrame:
+    """The usual ratios of a behaviour log, from its totals alone.
+
+    Each is 0 or more; PV per UV is a mean, the others compare numbers of actions. They are no probabilities: a user
+    may buy twice after one view.
+
+    Parameters
+    ----------
+    counts : mapping
+        `pv, fav, cart, buy` (actions) and `users`, all 0 or more; a row of a table or a dict.
+
+    Returns
+    -------
+    DataFrame
+        `ratio, value, upper, lower`: the ratio is upper / lower, missing where lower is 0.
+
+    Examples
+    --------
+    Published totals of the whole UserBehavior file:
+
+    >>> ratios({"pv": 89_660_671, "cart": 5_530_446, "fav": 2_888_258, "buy": 2_015_807, "users": 987_991}).round(4)
+                   ratio    value     upper     lower
+    0          PV per UV  90.7505  89660671    987991
+    1           buy / pv   0.0225   2015807  89660671
+    2  (fav + cart) / pv   0.0939   8418704  89660671
+    3 buy / (fav + cart)   0.2394   2015807   8418704
+    """
+    pv, wish, buy = counts["pv"], counts["fav"] + counts["cart"], counts["buy"]
+    rows = [
+        ("PV per UV", pv, counts["users"]),
+        ("buy / pv", buy, pv),
+        ("(fav + cart) / pv", wish, pv),
+        ("buy / (fav + cart)", buy, wish),
+    ]
+    return pd.DataFrame(
+        [(name, _divide(a, b), a, b) for name, a, b in rows], columns=["ratio", "value", "upper", "lower"]
+    )
+
+
+def totals(hours: ir.Table) -> dict[str, int]:
+    """The totals that `ratios` needs: pv, fav, cart, buy and users."""
+    sums = {b: hours[b].sum().fill_null(0) for b in BEHAVIORS}
+    row = hours.agg(users=hours.user_id.nunique(), **sums).execute().iloc[0]
+    return {name: int(value) for name, value in row.items()}
+
+
+def by_behavior(hours: ir.Table) -> pd.DataFrame:
+    """How often each kind of action occurs, and how many users do it at all.
+
+    Returns
+    -------
+    DataFrame
+        `behavior, actions, actions_share, users, users_share, users_share_ci_low/_high, per_user` (actions of the
+        kind per user who does it). The rows 'cart or fav' and 'any' overlap with others.
+    """
+    people = users(hours)
+    kinds = {b: people[b] for b in BEHAVIORS} | {"cart or fav": people.cart + people.fav, "any": people.actions}
+    wanted = {f"n{i}": c.sum().fill_null(0) for i, c in enumerate(kinds.values())}
+    wanted |= {f"u{i}": (c > 0).sum().fill_null(0) for i, c in enumerate(kinds.values())}
+    row = people.agg(**wanted).execute().iloc[0].astype(int)
+    size = range(len(kinds))
+    table = pd.DataFrame({"behavior": list(kinds), "actions": [row[f"n{i}"] for i in size]})
+    table["actions_share"] = [_divide(n, table.actions.iloc[-1]) for n in table.actions]
+    table["users"] = [row[f"u{i}"] for i in size]
+    table = add_rate(table.assign(all=table.users.iloc[-1]), successes="users", trials="all", name="users_share")
+    table["per_user"] = [_divide(n, u) for n, u in zip(table.actions, table.users, strict=True)]
+    return table.drop(columns="all")
+
+
+def buyers(hours: ir.Table) -> pd.DataFrame:
+    """Who buys, and how often: always out of the *buyers*, never of all users.
+
+    Returns
+    -------
+    DataFrame
+        `group, users, of_buyers_rate` with its Wilson interval, one row a group; the rates are missing without buyers.
+        The repeat rate is the row 'bought at least twice'.
+    """
+    people = users(hours)
+    bought = people.buy > 0
+    groups = {
+        "buyers": bought,
+        "also viewed": bought & (people.pv > 0),
+        "also put into the cart or favourites": bought & (people.cart + people.fav > 0),
+        "bought at least twice (rows)": people.buy >= 2,
+        "bought on at least two days": people.buy_days >= 2,
+    }
+    row = people.agg(**{f"g{i}": c.sum().fill_null(0) for i, c in enumerate(groups.values())}).execute().iloc[0]
+    return buyer_rates(dict(zip(groups, row.astype(int), strict=True)))
+
+
+def buyer_rates(groups: Mapping[str, int]) -> pd.DataFrame:
+    """Groups of buyers as shares of all buyers; the first entry is the number of all buyers.
+
+    >>> table = buyer_rates({"buyers": 672_404, "bought twice": 443_858})
+    >>> table["of_buyers_rate"].round(4).tolist()
+    [1.0, 0.6601]
+    """
+    table = pd.DataFrame({"group": list(groups), "users": list(groups.values())})
+    return add_rate(table.assign(n=table.users[0]), successes="users", trials="n", name="of_buyers_rate").drop(
+        columns="n"
+    )
+
+
+def by_day(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp]) -> pd.DataFrame:
+    """The daily course: actions, users, visits, and views per user.
+
+    Parameters
+    ----------
+    hours : ibis Table
+        From `visit_hours`.
+    window : (first, last)
+        The study's days, both inclusive. A day without any action is a row of zeros.
+
+    Returns
+    -------
+    DataFrame
+        `day, pv, fav, cart, buy, actions, users, buyers, visits, pv_per_user`, ordered by day; users of different days
+        overlap and must not be added up. `pv_per_user` is missing on days without users.
+    """
+    sums = {c: hours[c].sum() for c in (*BEHAVIORS, "actions", "visits")}
+    people = hours.user_id.nunique()
+    found = hours.group_by("day").agg(users=people, buyers=hours.user_id.nunique(where=hours.buy > 0), **sums).execute()
+    found = found.assign(day=pd.to_datetime(found.day)).set_index("day")
+    days = pd.date_range(*window, freq="D", name="day", unit="us")
+    columns = [*BEHAVIORS, "actions", "users", "buyers", "visits"]
+    table = found.reindex(days).fillna(0).astype(int)[columns].reset_index()
+    return table.assign(pv_per_user=_divide_all(table.pv, table.users))
+
+
+def by_hour(hours: ir.Table) -> pd.DataFrame:
+    """The course of the day: all 24 hours with their actions and users.
+
+    Returns
+    -------
+    DataFrame
+        `hour` 0…23, `pv, fav, cart, buy, users`, `pv_share` and `buy_share` (of the whole day, each adds up to 1;
+        missing without any such action).
+    """
+    sums = {c: hours[c].sum() for c in BEHAVIORS}
+    found = hours.group_by("hour").agg(users=hours.user_id.nunique(), **sums).execute().set_index("hour")
+    table = found.reindex(range(24)).fillna(0).astype(int)[[*BEHAVIORS, "users"]].rename_axis("hour").reset_index()
+    shares = {f"{c}_share": [_divide(n, table[c].sum()) for n in table[c]] for c in ("pv", "buy")}
+    return table.assign(**shares)
+
+
+def busiest_hours(table: pd.DataFrame, *, value: str = "pv", rows: int = 3) -> pd.DataFrame:
+    """The hours with most actions, the busiest first; of equal hours the earlier one.
+
+    >>> busiest_hours(pd.DataFrame({"hour": [20, 21, 22], "pv": [5, 9, 5]}), rows=2)
+       hour  pv
+    0    21   9
+    1    20   5
+    """
+    ordered = table.sort_values([value, "hour"], ascending=[False, True])
+    return ordered.head(rows)[["hour", value]].reset_index(drop=True)
+
+
+def week_grid(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], value: str = "pv") -> pd.DataFrame:
+    """Hour by weekday: the mean number of actions in such an hour.
+
+    Mean = sum over the window / number of such days in the window. A sum would make a weekday look busier only because
+    the window holds it twice.
+
+    Parameters
+    ----------
+    hours : ibis Table
+        From `visit_hours`.
+    window : (first, last)
+        The study's days, both inclusive.
+    value : str
+        pv, fav, cart, buy, actions or visits.
+
+    Returns
+    -------
+    DataFrame
+        Index Mon…Sun, columns 0…23, actions an hour; weekdays that the window does not hold are missing.
+    """
+    check_choice("value", value, [*BEHAVIORS, "actions", "visits"])
+    found = hours.group_by(weekday=hours.day.day_of_week.index(), hour=hours.hour).agg(n=hours[value].sum()).execute()
+    days = pd.Series(pd.date_range(*window, freq="D").weekday).value_counts()
+    wide = found.pivot(index="weekday", columns="hour", values="n").reindex(index=range(7), columns=range(24)).fillna(0)
+    grid = wide.astype(float).div(days.reindex(range(7)).astype(float), axis=0)
+    return grid.set_axis(list(WEEKDAYS), axis=0)
+
+
+def bounce(hours: ir.Table) -> pd.DataFrame:
+    """Bounce in four definitions, of visits and of users, side by side.
+
+    bounce rate = visits (users) that end at once / all visits (users), 0…1. High means that people leave without a
+    second step; the definitions differ by more than a factor of ten on one log, so a rate without its definition says
+    nothing.
+
+    Returns
+    -------
+    DataFrame
+        `unit, definition, bounced, base, bounce_rate` with its Wilson interval. Missing rates where the base is 0.
+    """
+    visit = hours.group_by(["user_id", "visit"]).agg(actions=hours.actions.sum(), pv=hours.pv.sum())
+    people = users(hours)
+    by_visit = visit.agg(
+        base=visit.count(),
+        one=(visit.actions == 1).sum().fill_null(0),
+        view=((visit.actions == 1) & (visit.pv == 1)).sum().fill_null(0),
+        only=(visit.actions == visit.pv).sum().fill_null(0),
+    )
+    by_user = people.agg(
+        base=people.count(),
+        one=(people.actions == 1).sum().fill_null(0),
+        visit=(people.visits == 1).sum().fill_null(0),
+        only=(people.actions == people.pv).sum().fill_null(0),
+    )
+    v, u = by_visit.execute().iloc[0], by_user.execute().iloc[0]
+    rows = [
+        ("visit", "one action and nothing else", v.one, v.base),
+        ("visit", "one page view and nothing else", v.view, v.base),
+        ("visit", "page views only", v.only, v.base),
+        ("user", "one action in the whole window", u.one, u.base),
+        ("user", "one visit in the whole window", u.visit, u.base),
+        ("user", "page views only in the whole window", u.only, u.base),
+    ]
+    table = pd.DataFrame(rows, columns=["unit", "definition", "bounced", "base"])
+    return add_rate(table, successes="bounced", trials="base", name="bounce_rate")
+
+
+# Items and categories -------------------------------------------------------------------------------------------------
+
+
+def tail(items: ir.Table, *, unit: str = "item", value: str = "pv") -> pd.DataFrame:
+    """The long tail as counts of counts: how many items have 0, 1, 2, … actions.
+
+    This small table holds the whole curve exactly, however many items there are.
+
+    Parameters
+    ----------
+    items : ibis Table
+        From `user_items`.
+    unit : str
+        'item' or 'category'.
+    value : str
+        pv, fav, cart, buy or actions.
+
+    Returns
+    -------
+    DataFrame
+        `count` (actions of a unit), `units` (how many units have exactly so many), from the highest count down.
+    """
+    check_choice("unit", unit, list(UNITS))
+    check_choice("value", value, [*BEHAVIORS, "actions"])
+    each = items.group_by(UNITS[unit]).agg(count=items[value].sum())
+    found = each.group_by("count").agg(units=each[UNITS[unit]].count()).execute()
+    if found.empty:
+        return missing(["count", "units"], f"no {unit} has an action")
+    return found.astype(int).sort_values("count", ascending=False, ignore_index=True)
+
+
+def pareto(counts: pd.DataFrame, *, points: int = 150) -> pd.DataFrame:
+    """The concentration curve: which share of the units holds which share of the actions.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        From `tail`: `count`, `units`.
+    points : int
+        Keep about so many points of the curve, 2 or more; the ends are always kept.
+
+    Returns
+    -------
+    DataFrame
+        `units_share, actions_share` from (0, 0) to (1, 1), units with most actions first.
+
+    Examples
+    --------
+    >>> pareto(pd.DataFrame({"count": [7, 1], "units": [1, 3]}))
+       units_share  actions_share
+    0         0.00            0.0
+    1         0.25            0.7
+    2         1.00            1.0
+    """
+    if counts.empty or counts["count"].sum() == 0:
+        return missing(["units_share", "actions_share"], counts.attrs.get("reason", "no such action"))
+    ordered = counts.sort_values("count", ascending=False)
+    actions = np.concatenate([[0], (ordered["count"] * ordered["units"]).cumsum()])
+    units = np.concatenate([[0], ordered["units"].cumsum()])
+    curve = pd.DataFrame({"units_share": units / units[-1], "actions_share": actions / actions[-1]})
+    if len(curve) <= points:
+        return curve
+    wanted = np.linspace(0, 1, points)
+    places = np.unique(np.concatenate([np.searchsorted(curve[c], wanted[:-1]) for c in curve] + [[0, len(curve) - 1]]))
+    return curve.iloc[places].reset_index(drop=True)
+
+
+def top_share(counts: pd.DataFrame, *, share: float = 0.2) -> float | None:
+    """The share of all actions that the busiest `share` of the units holds; computed, not assumed to be 80 %.
+
+    Between two counts the curve is a straight line, which is exact: units of one count are equal. 0…1, never below
+    `share`; `share` itself means that all units are equally busy. None without any action.
+
+    >>> round(top_share(pd.DataFrame({"count": [7, 1], "units": [1, 3]}), share=0.5), 6)
+    0.8
+    """
+    curve = pareto(counts, points=10**9)
+    if curve.empty:
+        return None
+    return float(np.interp(share, curve.units_share.astype(float), curve.actions_share.astype(float)))
+
+
+def top(items: ir.Table, *, unit: str = "item", value: str = "pv", rows: int = 20, min_users: int = 1) -> pd.DataFrame:
+    """The busiest items or categories.
+
+    Parameters
+    ----------
+    items : ibis Table
+        From `user_items`.
+    unit : str
+        'item' or 'category'.
+    value : str
+        What to rank by: pv, fav, cart, buy or actions; ties are ordered by id.
+    rows : int
+        So many units.
+    min_users : int
+        Units with fewer users are left out.
+
+    Returns
+    -------
+    DataFrame
+        `item_id` or `category_id`, `pv, fav, cart, buy, users` (users with any action), the busiest first.
+    """
+    check_choice("unit", unit, list(UNITS))
+    check_choice("value", value, [*BEHAVIORS, "actions"])
+    key = UNITS[unit]
+    sums = {c: items[c].sum() for c in (*BEHAVIORS, "actions")}
+    each = items.group_by(key).agg(users=items.user_id.nunique(), **sums)
+    best = each.filter(each.users >= min_users).order_by([ibis.desc(value), key]).limit(rows).execute()
+    if best.empty:
+        return missing([key, *BEHAVIORS, "users"], f"no {unit} has {min_users} users")
+    return best[[key, *BEHAVIORS, "users"]]
+
+
+QUADRANTS = ("stars: many views, many purchases", "shop windows: many views, few purchases",
+             "quiet sellers: few views, many purchases", "tail: few views, few purchases")  # fmt: skip
+
+
+def quadrants(items: ir.Table, *, unit: str = "item") -> pd.DataFrame:
+    """Views against purchases: four groups, cut at the mean of each.
+
+    Returns
+    -------
+    DataFrame
+        `quadrant, units, units_share, pv, pv_share, buy, buy_share, cut_pv, cut_buy`; *many* means at least the mean
+        of all units (`cut_pv`, `cut_buy`). Shares of purchases are missing where nobody bought.
+    """
+    check_choice("unit", unit, list(UNITS))
+    each = items.group_by(UNITS[unit]).agg(pv=items.pv.sum(), buy=items.buy.sum())
+    cut = each.agg(pv=each.pv.mean(), buy=each.buy.mean()).execute().iloc[0].astype(float).fillna(0)
+    group = (each.pv < cut.pv).cast("int64") + 2 * (each.buy < cut.buy).cast("int64")
+    found = each.mutate(place=group).group_by("place")
+    found = found.agg(units=each.count(), pv=each.pv.sum(), buy=each.buy.sum()).execute().set_index("place")
+    # place 0: many and many, 2: many views few purchases, 1: few views many purchases, 3: few and few
+    table = found.reindex([0, 2, 1, 3]).fillna(0).astype(int).assign(quadrant=QUADRANTS).reset_index(drop=True)
+    shares = {f"{c}_share": [_divide(n, table[c].sum()) for n in table[c]] for c in ("units", "pv", "buy")}
+    table = table.assign(**shares, cut_pv=cut.pv, cut_buy=cut.buy)
+    return table[["quadrant", "units", "units_share", "pv", "pv_share", "buy", "buy_share", "cut_pv", "cut_buy"]]
+
+
+def category_conversion(
+    items: ir.Table, *, min_viewers: int = 50, level: float = 0.95, simultaneous: bool = True
+) -> pd.DataFrame:
+    """How many of a category's viewers also buy in it, with intervals, for categories with enough viewers.
+
+    conversion = users who viewed *and* bought in the category / users who viewed in it, 0…1.
+
+    Parameters
+    ----------
+    items : ibis Table
+        From `user_items`.
+    min_viewers : int
+        Smaller categories are left out: their rates are mostly chance.
+    level : float
+        Confidence, 0…1 exclusive.
+    simultaneous : bool
+        True: all k intervals hold together with at least `level` (Bonferroni: each at 1 − (1 − level)/k), so that
+        picking the best of many categories is allowed.
+
+    Returns
+    -------
+    DataFrame
+        `category_id, viewers, buyers, conversion_rate` with interval, `all_rate` (all these categories together) and
+        `differs` (does the interval leave `all_rate` out?); highest rate first. Empty with a reason where no category
+        has enough viewers.
+    """
+    pair = items.group_by(["category_id", "user_id"]).agg(pv=items.pv.sum(), buy=items.buy.sum())
+    pair = pair.filter(pair.pv > 0)
+    each = pair.group_by("category_id").agg(viewers=pair.count(), buyers=(pair.buy > 0).sum())
+    table = each.filter(each.viewers >= min_viewers).execute()
+    columns = ["category_id", "viewers", "buyers", "conversion_rate"]
+    if table.empty:
+        return missing(columns, f"no category has {min_viewers} viewers")
+    single = 1 - (1 - level) / len(table) if simultaneous else level
+    table = add_rate(table, successes="buyers", trials="viewers", name="conversion_rate", level=single)
+    overall = table.buyers.sum() / table.viewers.sum()
+    outside = (table.conversion_rate_ci_low > overall) | (table.conversion_rate_ci_high < overall)
+    order = ["conversion_rate", "viewers", "category_id"]
+    table = table.assign(all_rate=overall, differs=outside)
+    return table.sort_values(order, ascending=[False, False, True], ignore_index=True)
+
+
+# What changed between two periods -------------------------------------------------------------------------------------
+
+
+def two_periods(window: tuple[pd.Timestamp, pd.Timestamp], *, days: int = 28) -> pd.DataFrame:
+    """The last `days` of the window and the same weekdays before them.
+
+    The earlier period is shifted by whole weeks, so that weekends meet weekends. Where the window does not hold both,
+    the periods are made shorter (same weekdays, one week apart); below eight days they are the two halves.
+
+    Parameters
+    ----------
+    window : (first, last)
+        The study's days, both inclusive.
+    days : int
+        Wished length, 1 or more.
+
+    Returns
+    -------
+    DataFrame
+        `period` ('first', 'second'), `start`, `end` (days, inclusive); empty with a reason for a window of one day.
+
+    Examples
+    --------
+    >>> two_periods((pd.Timestamp("2017-11-25"), pd.Timestamp("2017-12-03")), days=28)
+       period      start        end
+    0   first 2017-11-25 2017-11-26
+    1  second 2017-12-02 2017-12-03
+    """
+    check_positive("days", days)
+    first, last = window
+    length = (last - first).days + 1
+    if length < 2:
+        return missing(["period", "start", "end"], "the window is one day, so there are no two periods")
+    fits = [d for d in range(1, days + 1) if d + _whole_weeks(d) <= length]
+    days, shift = (fits[-1], _whole_weeks(fits[-1])) if fits else (length // 2, length // 2)
+    start = last - pd.Timedelta(days=days - 1)
+    back = pd.Timedelta(days=shift)
+    rows = [("first", start - back, last - back), ("second", start, last)]
+    return pd.DataFrame(rows, columns=["period", "start", "end"])
+
+
+def _whole_weeks(days: int) -> int:
+    return -(-days // 7) * 7
+
+
+def period_segments(hours: ir.Table, periods: pd.DataFrame, *, by: str = "activity") -> pd.DataFrame:
+    """User-days and views of two periods by segment: what `decompose` needs.
+
+    Parameters
+    ----------
+    hours : ibis Table
+        From `visit_hours`.
+    periods : DataFrame
+        From `two_periods`.
+    by : str
+        'weekday'; 'daypart' (of the user's first action that day); 'activity': light or heavy users, cut at the
+        median number of active days; 'purchase': did the user buy that day?
+
+    Returns
+    -------
+    DataFrame
+        `segment, first_users, second_users` (user-days), `first_value, second_value` (page views), one row a segment.
+    """
+    check_choice("by", by, SEGMENTS)
+    columns = ["segment", "first_users", "second_users", "first_value", "second_value"]
+    if periods.empty:
+        return missing(columns, periods.attrs["reason"])
+    days = _user_days(hours, by)
+    parts = []
+    for period in periods.itertuples():
+        inside = days.filter(days.day.between(period.start.date(), period.end.date()))
+        found = inside.group_by("segment").agg(users=inside.count(), value=inside.pv.sum()).execute()
+        parts.append(found.set_index("segment").add_prefix(f"{period.period}_"))
+    table = pd.concat(parts, axis=1).fillna(0).astype(int).rename_axis("segment").sort_index().reset_index()
+    table["segment"] = table.segment.map(dict(enumerate(_segment_names(by))))
+    return table[columns] if len(table) else missing(columns, "no actions in the two periods")
+
+
+def _user_days(hours: ir.Table, by: str) -> ir.Table:
+    """One row a user and day: views, and the number of the day's segment."""
+    days = hours.group_by(["user_id", "day"]).agg(pv=hours.pv.sum(), buy=hours.buy.sum(), hour=hours.hour.min())
+    if by == "weekday":
+        return days.mutate(segment=days.day.day_of_week.index().cast("int64"))
+    if by == "daypart":
+        return days.mutate(segment=(days.hour / 6).floor().cast("int64"))
+    if by == "purchase":
+        return days.mutate(segment=(days.buy > 0).cast("int64"))
+    people = users(hours)[["user_id", "days"]]
+    median = float(people.days.median().execute() or 0)
+    joined = days.join(people, "user_id")
+    return joined.mutate(segment=(joined.days > median).cast("int64"))
+
+
+def _segment_names(by: str) -> tuple[str, ...]:
+    names = {"weekday": WEEKDAYS, "daypart": DAYPARTS, "purchase": ("no purchase that day", "purchase that day")}
+    return names.get(by, ("light users", "heavy users"))
+
+
+def decompose(table: pd.DataFrame) -> pd.DataFrame:
+    """Why did the total change? Volume, mix and intensity by segment, adding up exactly.
+
+    PV = V · Σ m_s · i_s with V user-days, m_s the segment's share of them, i_s views per user-day. Each factor's
+    effect is its Shapley value: its change, averaged over the six orders in which the three factors may change one
+    after the other. For the volume that is ΔV · ((m₀i₀ + m₁i₁)/3 + (m₀i₁ + m₁i₀)/6), for the others alike. A segment
+    absent from one period keeps the other period's intensity, so that its coming or going counts as mix.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `period_segments`: one row a segment, `first_users, second_users, first_value, second_value`, 0 or more.
+
+    Returns
+    -------
+    DataFrame
+        `segment, volume, mix, intensity, change` in units of the value: each row adds up to the segment's change, and
+        the rows add up to the total change. Empty with a reason where a period has no users at all.
+
+    References
+    ----------
+    Sun (1998), complete decomposition: sunshapley1998; Ang (2004) compares it with logarithmic means: ang2004.
+
+    Examples
+    --------
+    >>> periods = pd.DataFrame({"segment": ["all"], "first_users": [10], "second_users": [20],
+    ...                         "first_value": [30], "second_value": [100]})
+    >>> decompose(periods)
+      segment  volume  mix  intensity  change
+    0     all    40.0  0.0       30.0    70.0
+    """
+    columns = ["segment", "volume", "mix", "intensity", "change"]
+    if table.empty:
+        return missing(columns, table.attrs.get("reason", "no segments"))
+    u0, u1, x0, x1 = (table[c].to_numpy(float) for c in ("first_users", "second_users", "first_value", "second_value"))
+    if (x0[u0 == 0] != 0).any() or (x1[u1 == 0] != 0).any():
+        raise BehaviourError("a segment has a value but no users; give one row a segment with both counts")
+    if not (u0.sum() and u1.sum()):
+        return missing(columns, "a period has no users")
+    i0, i1 = x0 / np.maximum(u0, 1), x1 / np.maximum(u1, 1)
+    i0, i1 = np.where(u0 == 0, i1, i0), np.where(u1 == 0, i0, i1)
+    volume, mix = (u0.sum(), u1.sum()), (u0 / u0.sum(), u1 / u1.sum())
+    effects = {
+        "volume": _effect(volume, mix, (i0, i1)),
+        "mix": _effect(mix, volume, (i0, i1)),
+        "intensity": _effect((i0, i1), volume, mix),
+    }
+    return pd.DataFrame({"segment": table.segment.to_numpy(), **effects, "change": x1 - x0})
+
+
+def _effect(factor: tuple, other: tuple, third: tuple) -> np.ndarray:
+    """Shapley value of one factor of a product of three."""
+    same = other[0] * third[0] + other[1] * third[1]
+    crossed = other[0] * third[1] + other[1] * third[0]
+    return (factor[1] - factor[0]) * (same / 3 + crossed / 6)
+
+
+def waterfall_steps(table: pd.DataFrame, parts: pd.DataFrame, *, names: tuple[str, str]) -> pd.DataFrame:
+    """The steps from the first period's total to the second's, as `charts.waterfall` draws them.
+
+    Parameters
+    ----------
+    table, parts : DataFrame
+        From `period_segments` and `decompose`.
+    names : (first, second)
+        What to call the two totals.
+
+    Returns
+    -------
+    DataFrame
+        `step, value, total`: the first total, one row a factor, the second total.
+    """
+    if parts.empty:
+        return missing(["step", "value", "total"], parts.attrs["reason"])
+    effects = [
+        ("volume: number of user-days", parts.volume.sum()),
+        ("mix: who they are", parts.mix.sum()),
+        ("intensity: views per user-day", parts.intensity.sum()),
+    ]
+    rows = [(names[0], table.first_value.sum(), True)]
+    rows += [(name, value, False) for name, value in effects]
+    rows += [(names[1], table.second_value.sum(), True)]
+    return pd.DataFrame(rows, columns=["step", "value", "total"])
+
+
+def _divide(upper: float, lower: float) -> float | None:
+    """A ratio, or None where there is nothing to divide by."""
+    return float(upper) / float(lower) if lower else None
+
+
+def _divide_all(upper: pd.Series, lower: pd.Series) -> pd.Series:
+    return upper.astype(float) / lower.astype(float).where(lower > 0)
