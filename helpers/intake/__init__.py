@@ -1,0 +1,151 @@
+"""The data door: files → verified Parquet tables, a ledger of rejects and a manifest.
+
+Every line of every input is accounted for: lines = header + blank + continuation + accepted + rejects by reason,
+checked against an independent count of the raw bytes. Where the count does not reconcile, nothing is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from helpers import study as _study
+from helpers.intake.cache import Remembered, lock, new_temporary, publish, read_verified, sweep
+from helpers.intake.errors import IntakeError
+from helpers.study import Study, nearest
+
+__all__ = ["Ingested", "IntakeError", "ingest", "ingest_all"]
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """One table, verified: where its rows and rejects are, and its account."""
+
+    table: str
+    data: Path
+    rejects: Path
+    manifest: dict[str, Any]
+    data_hash: str
+
+
+def ingest(study: Study, table: str, *, progress: Progress | None = None) -> Ingested:
+    """Take in one table of a study, or find it in the cache.
+
+    Parameters
+    ----------
+    study : Study
+        A validated study.
+    table : str
+        A table that the study brings, such as 'events'.
+    progress : callable, optional
+        Called with what is being done and the part of it that is done, 0 … 1.
+
+    Returns
+    -------
+    Ingested
+        `data`: Parquet with the columns of the contract in its order, and `day` and `hour` in the study's zone for
+        tables with a clock; sorted by the contract's order. `rejects`: Parquet, one row a reject (`ledger.SCHEMA`).
+
+    Raises
+    ------
+    IntakeError
+        The input cannot be used, or another run is working on the study.
+    """
+    if table not in study.tables:
+        raise IntakeError(f"The study {study.name!r} has no table {table!r}. {nearest(table, tuple(study.tables))}")
+    said = progress or (lambda what, part: None)
+    _refuse_remote(study, table)
+    folder = _study.CACHE / study.name
+    remembered = Remembered(folder)
+    try:
+        known = [remembered.sha256(p) for p in study.tables[table].paths]
+    except OSError:
+        known = [None]  # reading will say what is wrong with the file
+    if all(known) and (found := _cached(study, table, folder, [k for k in known if k])):
+        return found
+    try:
+        with lock(folder, study.name):
+            sweep(folder)
+            return _build(study, table, folder, remembered, said)
+    except OSError as error:
+        raise IntakeError(_disk(error, folder)) from error
+
+
+def ingest_all(study: Study, *, progress: Progress | None = None) -> dict[str, Ingested]:
+    """Take in all tables of a study; see `ingest`."""
+    return {table: ingest(study, table, progress=progress) for table in study.tables}
+
+
+def _refuse_remote(study: Study, table: str) -> None:
+    for url in study.tables[table].remote:
+        if not study.allow_remote:
+            raise IntakeError(f"tables.{table}.path: {url[:60]!r} is a URL. Fetch the file and give its path.")
+        raise IntakeError(
+            f"tables.{table}.path: {url[:60]!r}: remote files cannot be read on this engine, although the study "
+            "allows them. Fetch the file and give its path."
+        )
+
+
+def _place(folder: Path, table: str, data_hash: str) -> Path:
+    return folder / f"{table}-{data_hash[:16]}"
+
+
+def _cached(study: Study, table: str, folder: Path, inputs: list[str]) -> Ingested | None:
+    from helpers.intake.build import settings_hash
+
+    data_hash = settings_hash(study, table, inputs)
+    final = _place(folder, table, data_hash)
+    manifest = read_verified(final, data_hash)
+    if manifest is None:
+        return None
+    return Ingested(table, final / "data.parquet", final / "rejects.parquet", manifest, data_hash)
+
+
+def _build(study: Study, table: str, folder: Path, remembered: Remembered, said: Progress) -> Ingested:
+    from helpers.intake.build import TableBuild, settings_hash
+    from helpers.intake.preflight import preflight
+
+    given = study.tables[table]
+    flights, states = [], []
+    for path in given.paths:
+        with contextlib.suppress(OSError):
+            states.append((path, Remembered._state(path)))
+        flights.append(
+            preflight(path, given.encoding, progress=lambda part, p=path: said(f"{table}: hashing {p.name}", part))
+        )
+    inputs = [f.sha256 for f in flights]
+    for (path, state), sha in zip(states, inputs, strict=True):
+        remembered.keep(path, sha, state=state)
+    if found := _cached(study, table, folder, inputs):
+        return found
+    data_hash = settings_hash(study, table, inputs)
+    final = _place(folder, table, data_hash)
+    temporary = new_temporary(folder, table)
+    try:
+        build = TableBuild(study, table, temporary, said)
+        if final.exists():
+            build.notes.append("the cached table was damaged and has been made again")
+            said(f"{table}: the cached table is damaged; making it again", 0.0)
+        manifest = build.run(flights, data_hash)
+        publish(temporary, final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return Ingested(table, final / "data.parquet", final / "rejects.parquet", manifest, data_hash)
+
+
+def _disk(error: OSError, folder: Path) -> str:
+    import errno
+
+    if error.errno == errno.ENOSPC:
+        return "The disk that holds data/cache is full. Free some space (about the size of the input), then try again."
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return (
+            f"data/cache/{folder.name} cannot be written ({error.strerror}). Make the folder writable, then try again."
+        )
+    return f"data/cache/{folder.name}: {error.strerror or error}. Check the disk, then try again."

@@ -1,0 +1,199 @@
+"""Where the columns of the contract stand in one CSV file: found in its header, or refused with what was found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from helpers.intake.errors import IntakeError, shown
+from helpers.intake.preflight import Preflight
+from helpers.intake.records import Shape, split_record
+from helpers.study import TableInput, nearest
+from helpers.tables import Table
+
+HEADER_LINES = 20
+DELIMITERS = {",": "','", ";": "';'", "\t": '"\\t"', "|": "'|'"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shape of the rows, the header's line (from 1; 0: none) and bytes, and what is worth saying."""
+
+    shape: Shape
+    header_line: int
+    header: bytes
+    notes: tuple[str, ...]
+
+
+def layout_of(file: Preflight, contract: Table, given: TableInput) -> Layout:
+    """Find the header and the columns of a file.
+
+    Raises
+    ------
+    IntakeError
+        No header where one is declared, a header where none is declared, doubled or missing names, another
+        delimiter, or rows of another width than the header.
+    """
+    lines = _sample_lines(file)
+    quoting = file.quotes != 1
+    if given.header:
+        number, header = _find_header(file.name, lines, contract, given, quoting)
+        names = _names(header, given.delimiter, quoting)
+        positions = _by_name(file.name, number, names, contract, given)
+        width = len(names)
+        _check_common_width(file.name, lines[number:], width, given.delimiter, quoting)
+    else:
+        number, header = 0, b""
+        width = _common_width(lines, given.delimiter, quoting)
+        positions = {c: int(p) - 1 for c, p in (given.columns or {}).items()}
+        _refuse_hidden_header(file.name, lines, contract, given)
+        _check_positions(file.name, lines, positions, width, given.delimiter, quoting)
+    wide = _wide(positions, width, contract)
+    return Layout(
+        Shape(given.delimiter, width, quoting, positions, wide), number, header, _notes(positions, width, given)
+    )
+
+
+def _sample_lines(file: Preflight) -> list[bytes]:
+    """Lines of the sample as UTF-8; a line that is not valid in the file's encoding only keeps its place."""
+    lines = []
+    for piece in file.sample:
+        for line in piece.splitlines():
+            try:
+                lines.append(line.decode(file.encoding).encode())
+            except UnicodeDecodeError:
+                lines.append(b"\0")
+    return lines
+
+
+def _names(line: bytes, delimiter: str, quoting: bool) -> list[str]:
+    found = split_record(line, delimiter, quoting=quoting)
+    return [f.decode("utf-8", "replace").strip() for f in found[0]] if found else []
+
+
+def _wanted(contract: Table, given: TableInput) -> list[str]:
+    """Names that the header must hold."""
+    if given.columns is None:
+        return contract.required
+    return [v for v in given.columns.values() if isinstance(v, str)]
+
+
+def _find_header(name: str, lines: list[bytes], contract: Table, given: TableInput, quoting: bool) -> tuple[int, bytes]:
+    """Line number and bytes of the header: the first line that holds all names."""
+    wanted = _wanted(contract, given)
+    top = [(i, line) for i, line in enumerate(lines[:HEADER_LINES], start=1) if line]
+    if not top:
+        raise IntakeError(f"{name}: the file holds no lines with text. Check that it was copied whole.")
+    for number, line in top:
+        names = _names(line, given.delimiter, quoting)
+        if set(wanted) <= set(names) and len(names) > 1:
+            return number, line
+    found = _names(top[0][1], given.delimiter, quoting)
+    _refuse_delimiter(name, top, wanted, given, quoting)
+    missing = next((w for w in wanted if w not in found), "")
+    hint = nearest(missing, found) if missing and found else ""
+    raise IntakeError(
+        f"{name}, line {top[0][0]}: expected a header with {', '.join(wanted)}; found {shown(', '.join(found))}. "
+        f"Column {missing!r} is missing. {hint} Map it under columns in the study file, or say header: false."
+    )
+
+
+def _refuse_delimiter(
+    name: str, top: list[tuple[int, bytes]], wanted: list[str], given: TableInput, quoting: bool
+) -> None:
+    for other, written in DELIMITERS.items():
+        fits = other != given.delimiter and any(
+            set(wanted) <= set(_names(line, other, quoting)) for _, line in top
+        )  # fmt: skip
+        if fits and wanted:
+            raise IntakeError(
+                f"{name}, line {top[0][0]}: the columns are separated by {written}, not by "
+                f"{DELIMITERS[given.delimiter]}. Say delimiter: {written} in the study file."
+            )
+
+
+def _by_name(name: str, number: int, names: list[str], contract: Table, given: TableInput) -> dict[str, int]:
+    """Contract column → field."""
+    doubled = [n for n, count in Counter(names).items() if n and count > 1]
+    if doubled:
+        raise IntakeError(
+            f"{name}, line {number}: the column {shown(doubled[0])} stands twice in the header. Rename one of them."
+        )
+    mapped = given.columns or {c: c for c in contract.names if c in names}
+    positions = {c: names.index(v) if isinstance(v, str) else v - 1 for c, v in mapped.items()}
+    over = [c for c, p in positions.items() if p >= len(names)]
+    twice = [c for c, p in positions.items() if list(positions.values()).count(p) > 1]
+    if over or twice:
+        column = (over or twice)[0]
+        raise IntakeError(
+            f"{name}, line {number}: {column} is mapped to field {positions[column] + 1}, which "
+            f"{'the header does not have' if over else 'another column uses too'}. Mend columns in the study file."
+        )
+    return positions
+
+
+def _width(line: bytes, delimiter: str, quoting: bool) -> int | None:
+    if not quoting or b'"' not in line:
+        return line.count(delimiter.encode()) + 1
+    found = split_record(line, delimiter)
+    return len(found[0]) if found else None
+
+
+def _common_width(lines: list[bytes], delimiter: str, quoting: bool) -> int:
+    """The number of fields that most lines have; the smaller of two that are equally common."""
+    counts = Counter(w for line in lines if line and (w := _width(line, delimiter, quoting)))
+    return min(counts.items(), key=lambda pair: (-pair[1], pair[0]))[0] if counts else 0
+
+
+def _check_common_width(name: str, lines: list[bytes], width: int, delimiter: str, quoting: bool) -> None:
+    common = _common_width(lines, delimiter, quoting)
+    if common and common != width:
+        trailing = common == width + 1 and all(line.endswith(delimiter.encode()) for line in lines if line)
+        why = " (a delimiter ends every row, but not the header)" if trailing else ""
+        raise IntakeError(
+            f"{name}: the header names {width} columns, most rows have {common} fields{why}. "
+            "Columns would shift, so nothing is read. Write the file again with a header that fits its rows."
+        )
+
+
+def _check_positions(
+    name: str, lines: list[bytes], positions: dict[str, int], width: int, delimiter: str, quoting: bool
+) -> None:
+    need = max(positions.values()) + 1
+    if width >= max(2, need):
+        return
+    for other, written in DELIMITERS.items():
+        if other != delimiter and _common_width(lines, other, quoting) >= need:
+            raise IntakeError(
+                f"{name}, line 1: the columns are separated by {written}, not by {DELIMITERS[delimiter]}. "
+                f"Say delimiter: {written} in the study file."
+            )
+    raise IntakeError(
+        f"{name}, line 1: most lines have {width} fields, but columns in the study file go up to position {need}. "
+        f"The first line is {shown(lines[0] if lines else b'')}. Mend columns, or check that this is the right file."
+    )
+
+
+def _refuse_hidden_header(name: str, lines: list[bytes], contract: Table, given: TableInput) -> None:
+    for number, line in enumerate(lines[:HEADER_LINES], start=1):
+        if len(set(contract.names) & set(_names(line, given.delimiter, True))) >= 2:
+            raise IntakeError(
+                f"{name}, line {number}: this line names columns ({shown(line)}), but the study file says "
+                "header: false. Say header: true, and map the columns by name."
+            )
+
+
+def _wide(positions: dict[str, int], width: int, contract: Table) -> frozenset[int]:
+    """Fields that may hold a line end: free text, and fields that are not read."""
+    kinds = {p: contract.column(c).kind for c, p in positions.items()}
+    return frozenset(i for i in range(width) if kinds.get(i, "text") == "text")
+
+
+def _notes(positions: dict[str, int], width: int, given: TableInput) -> tuple[str, ...]:
+    unread = width - len(positions)
+    return (f"{unread} of the {width} fields of a row are not read",) if unread else ()
+
+
+def first_row_is_data(layout: Layout, given: TableInput) -> bool:
+    """Is the header only believed because the study file says so, all columns being mapped by position?"""
+    return bool(layout.header_line and given.columns and all(isinstance(v, int) for v in given.columns.values()))
