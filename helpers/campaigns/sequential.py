@@ -102,9 +102,7 @@ def boundaries(*, looks: int, shape: str = "pocock", alpha: float = 0.05) -> pd.
     return pd.DataFrame({"look": k, "data_share": k / looks, "boundary": edge, "p_boundary": 2 * norm.sf(edge)})
 
 
-def peeking_drill(
-    looks: list[int], *, experiments: int = 4000, seed: int = 50, level: float = 0.95
-) -> pd.DataFrame:
+def peeking_drill(looks: list[int], *, experiments: int = 4000, seed: int = 50, level: float = 0.95) -> pd.DataFrame:
     """A/A experiments looked at several times: how often does each rule call a winner that does not exist?
 
     Parameters
