@@ -66,8 +66,7 @@ class OpenStudy:
     @property
     def data_hash(self) -> str:
         """One hash of all tables: two reports with the same hash used the same data."""
-        joined = "".join(f"{name}{self.ingested[name].data_hash}" for name in sorted(self.ingested))
-        return hashlib.sha256(joined.encode()).hexdigest()
+        return data_hash(self.ingested)
 
     def has(self, *tables: str) -> bool:
         """Does the study bring all these tables?"""
@@ -123,7 +122,7 @@ class OpenStudy:
 
     def _repr_html_(self) -> str:
         lines = [self.summary_line(), *self.assessment.warnings]
-        lines += [a.because for a in self.assessment.of(self.notebook) if a.answer == "with caveat"]
+        lines += self.assessment.caveats(self.notebook)
         return "".join(f'<p class="smn-note" role="note">{html.escape(x)}</p>' for x in lines)
 
     def __repr__(self) -> str:
@@ -154,17 +153,21 @@ class OpenStudy:
         parts.append(f"data {self.data_hash[:12]}")
         return " · ".join(parts)
 
-    @cached_property
+    @property
     def buyers(self) -> int:
         """Number of users with at least one purchase in the log."""
-        if not self.has("events"):
-            return 0
-        return int(self.events.filter(self.events.behavior == "buy").user_id.nunique().execute())
+        return self.assessment.facts["buyers"]
 
-    @cached_property
+    @property
     def users(self) -> int:
         """Number of users in the log."""
-        return int(self.events.user_id.nunique().execute()) if self.has("events") else 0
+        return self.assessment.facts["users"]
+
+
+def data_hash(ingested: dict[str, Ingested]) -> str:
+    """One hash of all tables of a study."""
+    joined = "".join(f"{name}{ingested[name].data_hash}" for name in sorted(ingested))
+    return hashlib.sha256(joined.encode()).hexdigest()
 
 
 COUNTS = ("lines", "header", "blank", "continuation", "accepted")
@@ -224,8 +227,8 @@ def open_study(study_file: str | Path, notebook: str) -> OpenStudy:
     absent = missing_tables(notebook, list(tables))
     if absent:
         raise NotAnswerable(f"It needs the tables {', '.join(absent)}, which the study {study.name!r} does not bring.")
-    assessment = assess(study, tables)
-    refused = [a for a in assessment.of(notebook) if a.answer == "not answerable"]
-    if refused and len(refused) == len(assessment.of(notebook)):
-        raise NotAnswerable("These data cannot answer it: " + "; ".join(a.because for a in refused) + ".")
+    manifests = {name: i.manifest for name, i in ingested.items()}
+    assessment = assess(study, tables, data_hash=data_hash(ingested), manifests=manifests)
+    if reason := assessment.refusal(notebook):
+        raise NotAnswerable(f"These data cannot answer it: {reason}.")
     return OpenStudy(study, notebook, tables, ingested, assessment, Findings(notebook))
