@@ -468,8 +468,9 @@ def quadrants(items: ir.Table, *, unit: str = "item") -> pd.DataFrame:
     each = items.group_by(UNITS[unit]).agg(pv=items.pv.sum(), buy=items.buy.sum())
     cut = each.agg(pv=each.pv.mean(), buy=each.buy.mean()).execute().iloc[0].astype(float).fillna(0)
     group = (each.pv < cut.pv).cast("int64") + 2 * (each.buy < cut.buy).cast("int64")
-    found = each.mutate(place=group).group_by("place")
-    found = found.agg(units=each.count(), pv=each.pv.sum(), buy=each.buy.sum()).execute().set_index("place")
+    each = each.mutate(place=group)
+    found = each.group_by("place").agg(units=each.count(), pv=each.pv.sum(), buy=each.buy.sum())
+    found = found.execute().set_index("place")
     # place 0: many and many, 2: many views few purchases, 1: few views many purchases, 3: few and few
     table = found.reindex([0, 2, 1, 3]).fillna(0).astype(int).assign(quadrant=QUADRANTS).reset_index(drop=True)
     shares = {f"{c}_share": [_divide(n, table[c].sum()) for n in table[c]] for c in ("units", "pv", "buy")}
