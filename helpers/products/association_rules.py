@@ -10,9 +10,11 @@ from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 
-from helpers.findings import missing
+from helpers.findings import Estimate, missing
+from helpers.intervals import add_rate, rate
 from helpers.products import rules as method
 from helpers.products.rules import (
     ITEMSET_COLUMNS,
@@ -466,3 +468,163 @@ def support_sweep(baskets: pd.DataFrame, supports: list[float], **settings) -> p
         found = tested(rules, sets, **{k: own[k] for k in ("max_length", "alpha", "correction")})
         rows.append((share, threshold(share, total), len(sets), len(rules), len(keep_productive(found))))
     return pd.DataFrame(rows, columns=columns)
+
+
+def basket_choices(
+    events: ir.Table, choices: list[tuple[str, str]], *, level: str, min_support: float, min_users: int
+) -> pd.DataFrame:
+    """What each way to make baskets leaves to work with.
+
+    Parameters
+    ----------
+    events : ibis Table
+        The events of the contract.
+    choices : list of (unit, behavior)
+        As in `baskets`.
+    level, min_support, min_users
+        As in `baskets` and `frequent`.
+
+    Returns
+    -------
+    DataFrame
+        One row a choice: unit, behavior, baskets, mean_size, one_item_share, frequent_items, frequent_pairs. Sizes are
+        missing where there is no basket.
+    """
+    rows = []
+    for unit, behavior in choices:
+        own = baskets(events, unit=unit, level=level, behavior=behavior)
+        sets = frequent(own, min_support=min_support, max_length=2, min_users=min_users)
+        facts = describe(own)
+        known = facts.iloc[0] if len(facts) else {"baskets": 0, "mean_size": None, "one_item_share": None}
+        lengths = sets["length"].value_counts()
+        counted = (int(known["baskets"]), known["mean_size"], known["one_item_share"])
+        rows.append((unit, behavior, *counted, int(lengths.get(1, 0)), int(lengths.get(2, 0))))
+    names = ["unit", "behavior", "baskets", "mean_size", "one_item_share", "frequent_items", "frequent_pairs"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def verdicts(rules: pd.DataFrame) -> pd.DataFrame:
+    """The rules with one word each: *productive*, *adds nothing* (to a shorter rule) or *may be chance*."""
+    if rules.empty:
+        return rules
+    good = rules["significant"] & rules["productive"]
+    word = good.map({True: "productive", False: "adds nothing"}).where(rules["significant"], "may be chance")
+    return rules.assign(verdict=word)
+
+
+def verdict_counts(rules: pd.DataFrame) -> pd.DataFrame:
+    """Number of rules by length and verdict."""
+    columns = ["length", "rules", "may be chance", "adds nothing", "productive"]
+    if rules.empty:
+        return missing(columns, rules.attrs.get("reason", "no rules"))
+    wide = pd.crosstab(rules["length"], verdicts(rules)["verdict"]).reindex(columns=columns[2:], fill_value=0)
+    return wide.assign(rules=wide.sum(axis=1)).reset_index()[columns].rename_axis(columns=None)
+
+
+def against_truth(
+    truth: pd.DataFrame,
+    rules: pd.DataFrame,
+    baskets: pd.DataFrame,
+    *,
+    unit: str,
+    level: str,
+    behavior: str,
+    confidence_level: float = 0.95,
+) -> pd.DataFrame:
+    """Every planted rule, implied pair and decoy of the demo shop beside what was found.
+
+    Parameters
+    ----------
+    truth : DataFrame
+        `study.truth("rules")`: kind (planted, implied, decoy), antecedent, consequent, confidence, lift.
+    rules : DataFrame
+        The tested rules.
+    baskets : DataFrame
+        The named baskets.
+    unit, level, behavior : str
+        As in `baskets`; the truth is about categories in one order.
+
+    Returns
+    -------
+    DataFrame
+        kind, if, then, confidence with its Wilson interval, truth, covered, p_adjusted (missing when the rule did not
+        reach the thresholds), found: both items are a productive rule, in either direction.
+    """
+    columns = ["kind", "if", "then", "confidence", "confidence_ci_low", "confidence_ci_high", "truth", "covered",
+               "p_adjusted", "found"]  # fmt: skip
+    if "kind" not in truth.columns:
+        return missing(columns, truth.attrs.get("reason", "no truth is known"))
+    if unit == "user" or level != "category" or (behavior != "buy" and unit != "order") or baskets.empty:
+        return missing(columns, "the planted rules are about categories bought together in one order")
+    encoded = encode(baskets, items={*truth["antecedent"], *truth["consequent"]})
+    pairs = list(zip(truth["antecedent"], truth["consequent"], strict=True))
+    x, both = (method.counts_in(encoded, s) for s in ([(a,) for a, _ in pairs], pairs))
+    p = dict(zip(zip(rules["antecedents"], rules["consequents"], strict=True), rules["p_adjusted"], strict=True))
+    good = keep_productive(rules)
+    found = {frozenset(a + b) for a, b in zip(good["antecedents"], good["consequents"], strict=True)}
+    table = pd.DataFrame({"kind": truth["kind"], "if": truth["antecedent"], "then": truth["consequent"]})
+    table = add_rate(
+        table.assign(_k=both, _n=x), successes="_k", trials="_n", name="confidence", level=confidence_level
+    )
+    low, high = table["confidence_ci_low"], table["confidence_ci_high"]
+    return table.assign(
+        truth=truth["confidence"],
+        covered=truth["confidence"].between(low, high),
+        p_adjusted=[p.get(((a,), (b,)), np.nan) for a, b in pairs],
+        found=[frozenset(pair) in found for pair in pairs],
+    )[columns]
+
+
+def truth_counts(compared: pd.DataFrame) -> pd.DataFrame:
+    """Of each kind: how many there are, how many were found, how many intervals cover the truth."""
+    columns = ["kind", "pairs", "found", "covered"]
+    if compared.empty:
+        return missing(columns, compared.attrs["reason"])
+    groups = compared.groupby("kind", sort=False)
+    table = groups.agg(pairs=("found", "size"), found=("found", "sum"), covered=("covered", "sum"))
+    return table.reset_index()[columns]
+
+
+def unexplained(rules: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """The productive rules that nothing planted explains: false discoveries, when baskets are single orders.
+
+    A rule is explained when all its items belong together: linked by planted or implied pairs.
+    """
+    good = keep_productive(rules)
+    if "kind" not in truth.columns:
+        return missing(rules.columns, truth.attrs.get("reason", "no truth is known"))
+    if good.empty:
+        return good
+    group: dict[str, int] = {}
+    linked = truth[truth["kind"] != "decoy"]
+    for a, b in zip(linked["antecedent"], linked["consequent"], strict=True):
+        new, old = group.get(a, len(group) + 1), group.get(b)
+        group |= {name: new for name, g in group.items() if g == old} | {a: new, b: new}
+    alone = [
+        len({group.get(i, i) for i in a + b}) > 1 for a, b in zip(good["antecedents"], good["consequents"], strict=True)
+    ]
+    kept = good[alone].reset_index(drop=True)
+    return kept if len(kept) else missing(rules.columns, "every productive rule is a planted or implied one")
+
+
+def first_rule(rules: pd.DataFrame) -> str:
+    """The first rule as a sentence's part: 'tea + milk → sugar'; empty text where there is none."""
+    if rules.empty:
+        return ""
+    return f"{' + '.join(rules['antecedents'].iloc[0])} → {' + '.join(rules['consequents'].iloc[0])}"
+
+
+def first_value(rules: pd.DataFrame, column: str) -> Estimate:
+    """A number of the first rule, such as its lift; missing, with the reason, where there is no rule."""
+    if rules.empty:
+        return Estimate.missing(rules.attrs.get("reason", "no rules"))
+    return Estimate(float(rules[column].iloc[0]))
+
+
+def share_of(table: pd.DataFrame, flag: str, **where: str) -> Estimate:
+    """Share of the rows with a flag, with its Wilson interval; `where` first keeps rows, such as kind='planted'."""
+    if table.empty:
+        return Estimate.missing(table.attrs.get("reason", "no rows"))
+    for column, value in where.items():
+        table = table[table[column] == value]
+    return rate(int(table[flag].sum()), len(table), reason="no rows")
