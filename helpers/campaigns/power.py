@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 from scipy.stats import nct, norm, t
 
 from helpers.campaigns.errors import ExperimentError
+from helpers.findings import missing
 
 MOST_USERS = 1e15
 
@@ -203,7 +204,7 @@ def planner(
     -------
     DataFrame
         One row an effect, in the order given: `effect`, `users_per_arm`, `users_in_all` (rounded up, people) and, with
-        `available`, `enough` (yes or no).
+        `available`, `enough` (yes or no). Effects that lead out of 0…1 are left out.
 
     Raises
     ------
@@ -223,12 +224,59 @@ def planner(
     """
     if arms < 2:
         raise ExperimentError(f"arms {arms!r}: a comparison needs at least 2")
-    need = [
-        math.ceil(minimum_sample_size(effect=e, base=base, sd=sd, power=power, alpha=alpha / (arms - 1)))
-        for e in effects
-    ]
-    table = pd.DataFrame({"effect": effects, "users_per_arm": need, "users_in_all": [arms * n for n in need]})
+    possible = [e for e in effects if base is None or 0 <= base + e <= 1]
+    if not possible:
+        return missing(["effect", "users_per_arm", "users_in_all"], f"from a base of {base} no effect stays in 0…1")
+    share = alpha / (arms - 1)
+    need = [math.ceil(minimum_sample_size(effect=e, base=base, sd=sd, power=power, alpha=share)) for e in possible]
+    table = pd.DataFrame({"effect": possible, "users_per_arm": need, "users_in_all": [arms * n for n in need]})
     return table if available is None else table.assign(enough=table.users_in_all <= available)
+
+
+def power_curve(
+    effects: list[float],
+    *,
+    users: list[int],
+    base: float | None = None,
+    sd: float | None = None,
+    alpha: float = 0.05,
+) -> pd.DataFrame:
+    """The chance to find an effect, by its size and by the number of people: the picture beside the planner.
+
+    Parameters
+    ----------
+    effects : list of float
+        Differences, in the unit of the outcome, not 0; impossible ones (a rate above 100 %) are left out.
+    users : list of int
+        People per arm, each ≥ 2.
+    base, sd, alpha : float
+        As in `minimum_sample_size`.
+
+    Returns
+    -------
+    DataFrame
+        One row a number of people and effect: `users_per_arm` (text), `effect`, `power_rate`.
+
+    Raises
+    ------
+    ExperimentError
+        As in `power`.
+
+    References
+    ----------
+    As in `minimum_sample_size`.
+
+    Examples
+    --------
+    >>> power_curve([0.02], users=[1000, 3841], base=0.10).round(2)
+      users_per_arm  effect  power_rate
+    0         1,000    0.02         0.3
+    1         3,841    0.02         0.8
+    """
+    possible = [e for e in effects if base is None or 0 <= base + e <= 1]
+    rows = [(f"{n:,}", e, power(users=n, effect=e, base=base, sd=sd, alpha=alpha)) for n in users for e in possible]
+    names = ["users_per_arm", "effect", "power_rate"]
+    return pd.DataFrame(rows, columns=names) if rows else missing(names, f"from a base of {base} no effect is possible")
 
 
 def _power_rate(users: float, base: float, effect: float, alpha: float) -> float:

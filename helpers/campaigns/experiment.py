@@ -1,0 +1,361 @@
+"""A campaign as an experiment: was the draw sound, what did the campaign change, and does it pay (Kohavi et al. 2020)?
+
+This module is the one door of notebook 50: the plan (`power`), the participants (`participants`), the draw and several
+arms (`arms`), the effects (`comparison`), narrower intervals (`adjustment`), looks at a running experiment
+(`sequential`) and the verdict (`profit`) are all reached through it. What it adds itself: the plan against the
+participants, all campaigns of a shop at once, and the grading against a known truth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pandas as pd
+
+from helpers.campaigns.adjustment import adjusted_effects, cuped, expected_gain, regression_adjusted
+from helpers.campaigns.arms import arm_counts, holm, planned_shares, sample_ratio_test, several_arms
+from helpers.campaigns.comparison import (
+    EFFECT,
+    bootstrap_difference,
+    newcombe_difference,
+    ratio_difference,
+    welch,
+    why_not,
+)
+from helpers.campaigns.errors import ExperimentError
+from helpers.campaigns.participants import choose, observational, overview, participants
+from helpers.campaigns.power import minimum_effect, minimum_sample_size, planner, power, power_curve
+from helpers.campaigns.profit import VERDICTS, incremental_profit, profit_per_user, verdict
+from helpers.campaigns.sequential import boundaries, false_positive_rate, path_table, peeking_drill
+from helpers.findings import Estimate, missing
+from helpers.intervals import rate
+
+__all__ = [
+    "EFFECT",
+    "VERDICTS",
+    "ExperimentError",
+    "adjusted_effects",
+    "against_truth",
+    "arm_counts",
+    "bootstrap_difference",
+    "boundaries",
+    "choose",
+    "coverage",
+    "coverage_study",
+    "cuped",
+    "effects_by_campaign",
+    "estimate",
+    "expected_gain",
+    "false_positive_rate",
+    "holm",
+    "incremental_profit",
+    "minimum_effect",
+    "minimum_sample_size",
+    "newcombe_difference",
+    "observational",
+    "overview",
+    "participants",
+    "path_table",
+    "peeking_drill",
+    "planned_shares",
+    "planner",
+    "power",
+    "power_curve",
+    "profit_per_user",
+    "ratio_difference",
+    "readiness",
+    "regression_adjusted",
+    "sample_ratio_test",
+    "several_arms",
+    "verdict",
+    "welch",
+]
+
+METHODS = {"welch": welch, "newcombe": newcombe_difference}
+
+
+def readiness(
+    users: pd.DataFrame, *, effect: float, control: str = "control", power_wish: float = 0.8, alpha: float = 0.05
+) -> pd.DataFrame:
+    """The plan against the participants: can this experiment find the effect that matters?
+
+    The purchase rate of the time before the start is the base; with several treated arms alpha is shared by the
+    comparisons. n per arm is the size of the smaller arm of each pair.
+
+    Parameters
+    ----------
+    users : DataFrame
+        One row a participant: `arm`, `spend_before`.
+    effect : float
+        Smallest rise of the purchase rate that would matter, 0…1.
+    control : str
+        Name of the arm without treatment.
+    power_wish, alpha : float
+        As in `helpers.campaigns.power.minimum_sample_size`.
+
+    Returns
+    -------
+    DataFrame
+        One row: `users_per_arm` (smallest arm), `base_rate`, `effect`, `users_needed` an arm, `power_rate` (chance to
+        find `effect`), `smallest_effect` (found with the wished power). Missing where base + effect passes 100 %.
+
+    Raises
+    ------
+    ExperimentError
+        As in `minimum_sample_size`.
+
+    References
+    ----------
+    fleiss1981, bloom1995.
+
+    Examples
+    --------
+    >>> users = pd.DataFrame({"arm": ["control", "x"] * 1000, "spend_before": ([5.0] + [0.0] * 9) * 200})
+    >>> readiness(users, effect=0.02).round(2)[["users_per_arm", "base_rate", "users_needed", "power_rate"]]
+       users_per_arm  base_rate  users_needed  power_rate
+    0           1000        0.1          3841         0.3
+    """
+    names = ["users_per_arm", "base_rate", "effect", "users_needed", "power_rate", "smallest_effect"]
+    if reason := why_not(users, control=control):
+        return missing(names, reason)
+    counts = arm_counts(users)
+    smallest, alpha = int(counts.min()), alpha / (len(counts) - 1)
+    base = float((users["spend_before"] > 0).mean())
+    if base + effect > 1 or smallest < 2:
+        return missing(names, f"an arm of {smallest} people and a base of {base:.1%} leave no room for {effect:+.1%}")
+    need = minimum_sample_size(base=base, effect=effect, power=power_wish, alpha=alpha)
+    found = power(users=smallest, base=base, effect=effect, alpha=alpha)
+    least = minimum_effect(users=smallest, base=base, power=power_wish, alpha=alpha)
+    return pd.DataFrame([(smallest, base, effect, math.ceil(need), found, least)], columns=names)
+
+
+def estimate(effects: pd.DataFrame, *, arm: str = "", value: str = "difference") -> Estimate:
+    """One row of a table of effects as an estimate with its interval, for a finding.
+
+    Parameters
+    ----------
+    effects : DataFrame
+        One row a treated arm: `arm`, the value, `ci_low`, `ci_high`.
+    arm : str
+        The arm; '' takes the one with the highest value.
+    value : str
+        Column of the value.
+
+    Returns
+    -------
+    Estimate
+        Missing with the table's reason where there is no such number.
+
+    Examples
+    --------
+    >>> effects = pd.DataFrame({"arm": ["a", "b"], "difference": [1.0, 2.0], "ci_low": [0.0, 1.0], "ci_high": [2, 3]})
+    >>> estimate(effects).value, estimate(effects, arm="a").ci_low
+    (2.0, 0.0)
+    """
+    known = effects.dropna(subset=[value]) if len(effects) else effects
+    chosen = known[known.arm == arm] if arm and len(known) else known
+    if chosen.empty:
+        return Estimate.missing(effects.attrs.get("reason", f"the arm {arm!r} could not be compared"))
+    best = chosen.loc[chosen[value].astype(float).idxmax()]
+    return Estimate(float(best[value]), float(best.ci_low), float(best.ci_high))
+
+
+def effects_by_campaign(
+    everyone: pd.DataFrame,
+    *,
+    outcome: str = "spend",
+    method: str = "welch",
+    experiments_only: bool = True,
+    control: str = "control",
+    level: float = 0.95,
+    min_cell: int = 10,
+) -> pd.DataFrame:
+    """The effect of every campaign of a shop, one row a campaign and treated arm.
+
+    Parameters
+    ----------
+    everyone : DataFrame
+        One row a participant of each campaign, from `participants`.
+    outcome : str
+        A numeric column.
+    method : str
+        'welch' for means, 'newcombe' for rates.
+    experiments_only : bool
+        True: only campaigns that `overview` accepts. False: all, also those whose arms were not drawn by chance,
+        whose differences are not effects.
+    control, level, min_cell
+        As in `welch` and `overview`.
+
+    Returns
+    -------
+    DataFrame
+        `campaign_id`, `label` (campaign and arm), and the columns of `welch`; in the order of the campaigns' start.
+
+    Raises
+    ------
+    ExperimentError
+        An unknown method; as in `welch`.
+
+    References
+    ----------
+    As in `welch` and `newcombe_difference`.
+
+    Examples
+    --------
+    >>> everyone = pd.DataFrame({"campaign_id": ["aug"] * 4, "arm": ["control", "control", "x", "x"], "starts_at": 1,
+    ...                          "randomised": True, "purchased": [0, 1, 1, 1], "spend": [0.0, 2.0, 3.0, 4.0]})
+    >>> effects_by_campaign(everyone, min_cell=1)[["label", "difference"]]
+         label  difference
+    0  aug · x         2.5
+    """
+    if method not in METHODS:
+        raise ExperimentError(f"method {method!r}: take one of {', '.join(METHODS)}")
+    names = ["campaign_id", "label", *EFFECT]
+    table = overview(everyone, control=control, min_cell=min_cell)
+    if experiments_only and len(table):
+        table = table[table.status == "experiment"]
+    parts = []
+    for campaign in table.campaign_id if len(table) else []:
+        part = everyone[everyone.campaign_id == campaign]
+        found = METHODS[method](part, outcome=outcome, control=control, level=level)
+        if len(found):
+            parts.append(found.assign(campaign_id=campaign, label=[f"{campaign} · {arm}" for arm in found.arm])[names])
+    if not parts:
+        return missing(names, table.attrs.get("reason", "no campaign can be compared"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def against_truth(effects: pd.DataFrame, truth: pd.DataFrame, *, column: str = "ate_spend") -> pd.DataFrame:
+    """Each effect beside the truth of the simulated shop: did the interval cover it?
+
+    Parameters
+    ----------
+    effects : DataFrame
+        From `effects_by_campaign`.
+    truth : DataFrame
+        One row a campaign and arm: `campaign_id`, `arm`, and the true mean effect over the participants.
+    column : str
+        The true effect's column.
+
+    Returns
+    -------
+    DataFrame
+        `campaign_id`, `arm`, `label`, `estimate`, `ci_low`, `ci_high`, `truth`, `error` (estimate − truth), `covered`.
+        Empty, with its reason, for real data.
+
+    Raises
+    ------
+    ExperimentError
+        The truth has no such column.
+
+    Examples
+    --------
+    >>> effects = pd.DataFrame({"campaign_id": ["aug"], "label": ["aug · x"], "arm": ["x"], "difference": [2.5],
+    ...                         "ci_low": [1.0], "ci_high": [4.0]})
+    >>> truth = pd.DataFrame({"campaign_id": ["aug"], "arm": ["x"], "ate_spend": [3.0]})
+    >>> against_truth(effects, truth)[["label", "truth", "error", "covered"]]
+         label  truth  error  covered
+    0  aug · x    3.0   -0.5     True
+    """
+    names = ["campaign_id", "arm", "label", "estimate", "ci_low", "ci_high", "truth", "error", "covered"]
+    for table in (effects, truth):
+        if table.empty:
+            return missing(names, table.attrs.get("reason", "no rows"))
+    if column not in truth.columns:
+        raise ExperimentError(f"column {column!r}: the truth has {', '.join(truth.columns)}")
+    known = truth[["campaign_id", "arm", column]].rename(columns={column: "truth"})
+    joined = effects.rename(columns={"difference": "estimate"}).merge(known, on=["campaign_id", "arm"])
+    if joined.empty:
+        return missing(names, "the truth knows none of these campaigns")
+    inside = (joined.ci_low <= joined.truth) & (joined.truth <= joined.ci_high)
+    return joined.assign(error=joined.estimate - joined.truth, covered=inside)[names]
+
+
+def coverage_study(
+    simulate: Callable[..., tuple[pd.DataFrame, float]],
+    *,
+    experiments: int = 400,
+    users: int = 600,
+    effect: float = 5.0,
+    outcome: str = "spend",
+    level: float = 0.95,
+    seed: int = 50,
+) -> pd.DataFrame:
+    """Many simulated experiments with a known effect: does the interval keep its promise?
+
+    Parameters
+    ----------
+    simulate : callable
+        `simulate(n_users, effect=…, seed=…)` gives one row a participant (`arm`, the outcome) and the true effect.
+    experiments : int
+        Number of experiments, ≥ 1.
+    users : int
+        Participants of each.
+    effect : float
+        The effect that is planted.
+    outcome, level
+        As in `welch`.
+    seed : int
+        The experiments use the seeds seed … seed + experiments − 1.
+
+    Returns
+    -------
+    DataFrame
+        One row an experiment: `experiment`, `difference`, `ci_low`, `ci_high`, `truth`, `covered`, `found` (the
+        interval excludes 0).
+
+    Raises
+    ------
+    ExperimentError
+        Fewer than one experiment; as in `welch`.
+
+    References
+    ----------
+    Morris, White & Crowther (2019), on simulation studies: morris2019.
+
+    Examples
+    --------
+    >>> def simulate(n_users, *, effect, seed):
+    ...     arm = ["control", "x"] * (n_users // 2)
+    ...     return pd.DataFrame({"arm": arm, "spend": [i % 7 + effect * (a == "x") for i, a in enumerate(arm)]}), effect
+    >>> coverage_study(simulate, experiments=2, users=70)[["experiment", "difference", "covered"]]
+       experiment  difference  covered
+    0           1         5.0     True
+    1           2         5.0     True
+    """
+    if experiments < 1:
+        raise ExperimentError(f"experiments {experiments!r}: take at least 1")
+    rows = []
+    for i in range(experiments):
+        frame, truth = simulate(users, effect=effect, seed=seed + i)
+        row = welch(frame, outcome=outcome, level=level).iloc[0]
+        inside, found = row.ci_low <= truth <= row.ci_high, not row.ci_low <= 0 <= row.ci_high
+        rows.append((i + 1, row.difference, row.ci_low, row.ci_high, truth, bool(inside), bool(found)))
+    names = ["experiment", "difference", "ci_low", "ci_high", "truth", "covered", "found"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def coverage(graded: pd.DataFrame, *, column: str = "covered") -> Estimate:
+    """The share of intervals that cover the truth, with its own Wilson interval.
+
+    Parameters
+    ----------
+    graded : DataFrame
+        From `against_truth` or `coverage_study`: one row an interval.
+    column : str
+        A column of true/false.
+
+    Returns
+    -------
+    Estimate
+        A share 0…1; missing with the table's reason without rows.
+
+    Examples
+    --------
+    >>> coverage(pd.DataFrame({"covered": [True, True, True, False]})).value
+    0.75
+    """
+    if graded.empty:
+        return Estimate.missing(graded.attrs.get("reason", "no intervals"))
+    return rate(int(graded[column].sum()), len(graded))
