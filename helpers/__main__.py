@@ -1,0 +1,156 @@
+"""The command line: python run.py reports | test | lab | new FILE | check STUDY | simulate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help=__doc__,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def say(text: str) -> None:
+    """One line to the terminal at once, so that a pipe sees the progress too."""
+    print(text, flush=True)
+
+
+@app.command()
+def reports(
+    study: Annotated[str, typer.Argument(help="A study's name, or the path of a study file.")] = "demo",
+    only: Annotated[str, typer.Option(help="Notebooks by number or name, joined by commas: 20,21")] = "",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="NOTEBOOK.PARAMETER=VALUE; may be given several times")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder that gets STUDY/index.html; by default reports")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, max=64, help="Notebooks side by side; by default 2")] = None,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take")] = 1800,
+) -> None:
+    """Run the notebooks on a study and publish their pages."""
+    from helpers.report.build import make_reports
+
+    made = make_reports(study, only=only, sets=set_ or [], output=output, jobs=jobs, timeout=timeout, say=say)
+    if not made.fresh:
+        say("Nothing changed; the report is up to date.")
+    say(f"Open {made.folder / 'index.html'}")
+    if made.failed:
+        names = ", ".join(e["name"] for e in made.failed)
+        raise typer.Exit(_fail(f"{names} failed; the page of an earlier run, if there is one, stays as it was."))
+
+
+@app.command()
+def check(study: Annotated[str, typer.Argument(help="A study's name, or the path of a study file.")]) -> None:
+    """Check a study: its file, every input line, and what its data can answer."""
+    from helpers.report.check import check_study
+
+    check_study(study, say=say)
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(help="A CSV, CSV.gz or Parquet file with a log of events.")],
+    name: Annotated[str, typer.Option(help="The study's name; by default made from the file's name.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace a study file of that name.")] = False,
+) -> None:
+    """Look at a file and write a first study file for it."""
+    from helpers.report.check import new_study
+
+    new_study(file, name=name, force=force, say=say)
+
+
+@app.command()
+def simulate(
+    seed: Annotated[int | None, typer.Option(help="Start of all random numbers.")] = None,
+    users: Annotated[int | None, typer.Option(help="Number of customers, 20 to 10,000,000.")] = None,
+    events: Annotated[int | None, typer.Option(help="Wished number of events, in place of --users.")] = None,
+    weeks: Annotated[int | None, typer.Option(help="Length in weeks, 4 to 26.")] = None,
+    segments: Annotated[bool | None, typer.Option(help="Four segments, or none.")] = None,
+    assignment: Annotated[str | None, typer.Option(help="randomised, confounded or aa")] = None,
+    srm_fault: Annotated[bool | None, typer.Option(help="Lose a part of one treated group.")] = None,
+    dirt: Annotated[bool | None, typer.Option(help="Put counted faulty lines into events.csv.")] = None,
+    selected_on_activity: Annotated[bool | None, typer.Option(help="Keep only users active at the end.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="csv or parquet")] = None,
+    campaigns: Annotated[str | None, typer.Option(help="Campaigns to run, joined by commas; by default all.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for the shop; by default data/demo.")] = None,
+) -> None:
+    """Make a demo shop with its truth."""
+    from helpers.report.demo import simulate_shop
+
+    given = {
+        "seed": seed,
+        "users": users,
+        "events": events,
+        "weeks": weeks,
+        "segments": segments,
+        "assignment": assignment,
+        "srm_fault": srm_fault,
+        "dirt": dirt,
+        "selected_on_activity": selected_on_activity,
+        "format": format_,
+        "campaigns": None if campaigns is None else tuple(c.strip() for c in campaigns.split(",") if c.strip()),
+    }
+    simulate_shop({k: v for k, v in given.items() if v is not None}, output, say=say)
+
+
+@app.command()
+def lab() -> None:
+    """Open the notebooks in JupyterLab."""
+    from helpers.report.tasks import open_lab
+
+    raise typer.Exit(open_lab())
+
+
+@app.command()
+def test(
+    fast: Annotated[bool, typer.Option("--fast", help="Without the tests that run whole notebooks.")] = False,
+) -> None:
+    """Lint, unit tests, doctests, notebook tests and report tests."""
+    from helpers.report.tasks import run_tests
+
+    raise typer.Exit(run_tests(fast=fast, say=say))
+
+
+def _fail(message: str) -> int:
+    print(f"Error: {message}", file=sys.stderr, flush=True)
+    return 1
+
+
+def main() -> int:
+    """Run a command; what a user can mend is one message, not a traceback."""
+    try:
+        app(prog_name="python run.py")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:
+        return _fail("interrupted; reports that stood before are untouched.")
+    except OSError as error:
+        return _fail(_disk(error))
+    except (ValueError, RuntimeError) as error:
+        if type(error) in (ValueError, RuntimeError) or not type(error).__module__.startswith("helpers."):
+            raise
+        return _fail(str(error))
+    return 0
+
+
+def _disk(error: OSError) -> str:
+    """What a full disk or a closed folder means, in words."""
+    import errno
+
+    name = Path(error.filename).name if isinstance(error.filename, str) else "a file"
+    cure = {
+        errno.ENOSPC: "the disk is full. Free some space, then try again",
+        errno.EROFS: "the folder is read-only. Choose another with --output, or make it writable",
+        errno.EACCES: "no permission. Make the folder writable, or close the file in other programs",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return f"{name}: {cure}. Reports that stood before are untouched."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

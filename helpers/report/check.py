@@ -1,0 +1,69 @@
+"""`new` and `check`: a first study file for a file, and what a study's data are worth."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from helpers.findings import show
+from helpers.study import STUDIES, StudyError, check_name, load_study
+
+Say = Callable[[str], None]
+
+
+def new_study(file: Path, *, name: str, force: bool, say: Say) -> Path:
+    """Write `data/studies/NAME.yaml` for a file; what was guessed is marked in it."""
+    from helpers.intake.propose import propose
+
+    name = check_name(name or _name_from(file))
+    target = STUDIES / f"{name}.yaml"
+    if target.exists() and not force:
+        raise StudyError(
+            f"data/studies/{target.name} is there already. Take another name with --name, or replace it with --force."
+        )
+    text = propose(file, name=name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    temporary.replace(target)
+    say(f"Wrote data/studies/{target.name}. Read it, and mend what is marked as a guess.")
+    say(f"Next: python run.py check {name}")
+    say(f"Then: python run.py reports {name}")
+    return target
+
+
+def _name_from(file: Path) -> str:
+    """A study's name from a file's name.
+
+    >>> _name_from(Path("User Behavior(1).csv.gz"))
+    'user-behavior-1'
+    """
+    stem = file.name.split(".")[0].lower()
+    return re.sub(r"[^a-z0-9_]+", "-", stem).strip("-_")[:40] or "my-shop"
+
+
+def check_study(study_file: str, *, say: Say) -> None:
+    """Print the account of every line and what the data can answer."""
+    study = load_study(study_file)
+    from helpers.report.demo import ensure_demo, is_demo
+
+    if is_demo(study):
+        ensure_demo(say)
+    from helpers.answerability import assess
+    from helpers.engine import connect
+    from helpers.intake import ingest_all
+    from helpers.report.account import Data, account_line
+
+    ingested = ingest_all(study)
+    for entry in Data.of(ingested).inputs:
+        say(f"{entry['table']:<12} {entry['path_name']}: {account_line(entry)}")
+    assessment = assess(study, connect(study.engine, {n: i.data for n, i in ingested.items()}))
+    for text in assessment.warnings:
+        say(f"! {text}")
+    with pd.option_context("display.width", 200, "display.max_colwidth", 90):
+        say(repr(show(assessment.table(), "\nWhat these data can answer", rows=200)))
+    say(f"\nNext: python run.py reports {study_file}")

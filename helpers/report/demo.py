@@ -1,0 +1,76 @@
+"""The demo shop, made when it is asked for and not there, or made by other code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from helpers.study import DATA, Study
+
+FOLDER = DATA / "demo"
+CHOSEN = DATA / "demo.settings.json"
+"""The settings of a demo shop that somebody made on purpose with `simulate`; without the file, the defaults."""
+
+
+def is_demo(study: Study) -> bool:
+    """Does the study read the demo shop's folder?"""
+    return any(path.parent == FOLDER for table in study.tables.values() for path in table.paths)
+
+
+def chosen_settings() -> dict:
+    """What `simulate` was last asked for; empty for the defaults."""
+    return json.loads(CHOSEN.read_text(encoding="utf-8")) if CHOSEN.is_file() else {}
+
+
+def ensure_demo(say: Callable[[str], None]) -> None:
+    """Make the demo shop unless it stands there as this code would make it."""
+    from helpers.simulate.settings import ShopSettings
+    from helpers.simulate.shop import code_version, make_shop
+
+    settings = ShopSettings(**_tuples(chosen_settings()))
+    if _manifest(FOLDER) == {"settings": settings.as_dict(), "code": code_version()}:
+        return
+    say(f"making the demo shop ({settings.users:,} users, {settings.weeks} weeks) …")
+    make_shop(FOLDER, settings)
+
+
+def _manifest(folder: Path) -> dict | None:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        whole = all((folder / n).stat().st_size == f["bytes"] for n, f in manifest["files"].items())
+        return {k: manifest[k] for k in ("settings", "code")} if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _tuples(settings: dict) -> dict:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+
+
+def simulate_shop(given: dict, output: Path | None, *, say: Callable[[str], None]) -> None:
+    """Make a shop with the given settings; without a folder it becomes the demo shop until it is made otherwise."""
+    from helpers.simulate.settings import ShopSettings
+    from helpers.simulate.shop import make_shop
+
+    settings = ShopSettings(**given)
+    folder = FOLDER if output is None else output.absolute()
+    say(f"making a shop of {settings.users:,} users and {settings.weeks} weeks in {folder.name} …")
+    last = 0.0
+
+    def progress(share: float) -> None:
+        nonlocal last
+        if share - last >= 0.1:
+            last = share
+            say(f"  {share:.0%}")
+
+    manifest = make_shop(folder, settings, progress=progress)
+    if output is None:
+        CHOSEN.unlink(missing_ok=True)
+        if given:
+            CHOSEN.write_text(json.dumps(given), encoding="utf-8")
+    for name, file in manifest["files"].items():
+        if file["rows"] is not None and "/" not in name:
+            say(f"  {name:<20} {file['rows']:>12,} rows")
+    other = "Next: write a study file for it; see data/studies/demo.yaml"
+    say("Next: python run.py reports" if output is None else other)

@@ -1,0 +1,195 @@
+"""An executed notebook → one HTML file that needs nothing else: no script, no request, no path of this machine."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from helpers.findings import format_value
+from helpers.report.collection import Notebook, tags
+from helpers.report.markup import MarkupError, Prose, clean_html, figure
+from helpers.report.parameters import STUDY_PARAMETER
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass
+class Page:
+    """What a page needs besides the executed notebook.
+
+    `stamp` is a list of (name, text); `before` and `after` are (name, title) of the neighbouring pages; `pages` the
+    names of all pages beside this one.
+    """
+
+    study_title: str
+    window: str
+    stamp: list[tuple[str, str]] = field(default_factory=list)
+    finished_at: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    findings: list[dict] = field(default_factory=list)
+    before: tuple[str, str] | None = None
+    after: tuple[str, str] | None = None
+    pages: set[str] = field(default_factory=set)
+
+
+@cache
+def templates() -> Environment:
+    """The page templates; everything put into them is escaped unless it is Markup."""
+    found = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    found.globals["css"] = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))
+    return found
+
+
+def render_page(notebook: Notebook, executed: dict, page: Page) -> str:
+    """The page of a notebook that ran to its end."""
+    body = _Body(notebook, page)
+    for cell in executed["cells"]:
+        body.add(cell)
+    contents = [(name, Markup(text).striptags()) for level, name, text in body.prose.headings if level == 2]
+    return _fill(
+        notebook,
+        page,
+        contents=contents,
+        has_code=body.has_code,
+        findings=[f["text"] for f in page.findings],
+        blocks=[Markup(b) for b in body.blocks],
+    )
+
+
+def render_refusal(notebook: Notebook, reason: str, page: Page) -> str:
+    """The short page of a notebook that the data cannot answer."""
+    return _fill(notebook, page, reason=reason)
+
+
+def _fill(notebook: Notebook, page: Page, **more: Any) -> str:
+    return (
+        templates()
+        .get_template("page.html")
+        .render(
+            title=f"{notebook.number} {notebook.title} · {page.study_title}",
+            number=notebook.number,
+            heading=notebook.title,
+            question=notebook.question,
+            study_title=page.study_title,
+            window=page.window,
+            stamp=page.stamp,
+            finished_at=page.finished_at,
+            before=page.before,
+            after=page.after,
+            **more,
+        )
+    )
+
+
+class _Body:
+    """The cells of one page as HTML blocks."""
+
+    def __init__(self, notebook: Notebook, page: Page) -> None:
+        self.notebook, self.page = notebook, page
+        self.prose = Prose(page.pages)
+        self.prose.ids |= {"main", "in-short", "stamp", "all-code"}
+        self.blocks: list[str] = []
+        self.figures = 0
+        self.has_code = False
+        self.titled = False
+
+    def add(self, cell: dict) -> None:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            self.blocks.append(self.prose.render(self._without_title(source)))
+        elif cell["cell_type"] == "code" and "parameters" in tags(cell):
+            self.blocks.append(parameter_table(self.notebook, self.page.parameters))
+        elif cell["cell_type"] == "code" and "injected-parameters" not in tags(cell) and source.strip():
+            self._code(cell, source)
+
+    def _without_title(self, source: str) -> str:
+        if self.titled or not source.lstrip().startswith("# "):
+            return source
+        self.titled = True
+        return source.lstrip().partition("\n")[2]
+
+    def _code(self, cell: dict, source: str) -> None:
+        shown = "".join(self._output(o) for o in cell.get("outputs", []))
+        pre = f'<pre tabindex="0">{highlight(source)}</pre>'
+        code = f'<details class="code"><summary>Show code</summary>{pre}</details>'
+        if "solution" in tags(cell):
+            code = f'<pre class="plain" tabindex="0">{highlight(source)}</pre>'
+            self.blocks.append(f'<details class="solution"><summary>Show a solution</summary>{code}{shown}</details>\n')
+        else:
+            self.has_code = True
+            self.blocks.append(f"{shown}{code}\n")
+
+    def _output(self, output: dict) -> str:
+        if output["output_type"] == "stream":
+            return plain("".join(output["text"])) if output["name"] == "stdout" else ""
+        if output["output_type"] not in ("display_data", "execute_result"):
+            return ""
+        data = {kind: "".join(v) if isinstance(v, list) else v for kind, v in output["data"].items()}
+        if "text/html" in data:
+            try:
+                return clean_html(data["text/html"]) + "\n"
+            except MarkupError:
+                return plain(data.get("text/plain", ""))
+        about = output.get("metadata", {})
+        if "image/svg+xml" in data:
+            return self._figure(data["image/svg+xml"], about.get("image/svg+xml", {}))
+        return plain(data.get("text/plain", ""))
+
+    def _figure(self, svg: str, about: dict) -> str:
+        self.figures += 1
+        drawn = figure(svg, prefix=f"f{self.figures}-", label=str(about.get("alt", "")))
+        caption = str(about.get("caption", ""))
+        words = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+        return f"<figure>{drawn}{words}</figure>\n"
+
+
+def plain(text: str) -> str:
+    """Text output as it is, escaped."""
+    return f'<pre class="plain" tabindex="0">{html.escape(text.rstrip(), quote=False)}</pre>\n' if text.strip() else ""
+
+
+@cache
+def _highlighter() -> tuple:
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    return PythonLexer(), HtmlFormatter(nowrap=True)
+
+
+def highlight(source: str) -> str:
+    """Python code with its keywords, strings, numbers and comments marked for the style sheet."""
+    from pygments import highlight as pygmentize
+
+    lexer, formatter = _highlighter()
+    return f"<code>{pygmentize(source.rstrip(), lexer, formatter).rstrip()}</code>"
+
+
+def parameter_table(notebook: Notebook, values: dict[str, Any]) -> str:
+    """The parameters of this run: value, default where it differs, meaning, allowed values."""
+    rows = []
+    for name, parameter in notebook.parameters.items():
+        if name == STUDY_PARAMETER:
+            continue
+        value = values.get(name, parameter.default)
+        changed = "" if value == parameter.default else f" <small>(default {_value(parameter.default)})</small>"
+        cells = f"<td>{_value(value)}{changed}</td><td>{html.escape(parameter.meaning)}</td>"
+        allowed = f"<td>{html.escape(parameter.allowed)}</td>"
+        rows.append(f'<tr><th scope="row"><code>{name}</code></th>{cells}{allowed}</tr>')
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{h}</th>' for h in ("parameter", "value", "meaning", "allowed"))
+    return (
+        '<div class="smn-table" tabindex="0" role="region" aria-label="Parameters of this run"><table>'
+        f"<caption>Parameters of this run</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
+        "</table></div>\n"
+    )
+
+
+def _value(value: Any) -> str:
+    return html.escape(value if isinstance(value, str) else format_value(value))

@@ -1,0 +1,103 @@
+"""The last look at a page before it is published: it asks for nothing, runs nothing, tells nothing of this machine."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import socket
+import tempfile
+from collections.abc import Iterable
+from html.parser import HTMLParser
+from pathlib import Path
+
+from helpers.study import ROOT
+
+_URL_ATTRIBUTES = {
+    "src", "href", "xlink:href", "srcset", "action", "formaction", "data", "poster", "background", "ping",
+}  # fmt: skip
+_FORBIDDEN = {"script", "iframe", "object", "embed", "link", "base", "form", "audio", "video", "foreignobject", "frame"}
+_PATH = re.compile(
+    r"(?<![\w/.:-])/(?:home|Users|root|tmp|var|private|opt|work|mnt|usr|etc)/[\w.-]+|\b[A-Za-z]:\\{1,2}[\w.-]+\\"
+)
+
+
+class _Look(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.faults: list[str] = []
+        self.style = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        known = {name: value or "" for name, value in attrs}
+        if tag in _FORBIDDEN:
+            self.faults.append(f"<{tag}> on the page")
+        if tag in ("svg", "img") and not (known.get("aria-label") or known.get("alt") or "").strip():
+            hidden = known.get("aria-hidden") == "true"
+            self.faults += [] if hidden else [f"<{tag}> without alt text"]
+        for name, value in known.items():
+            self._attribute(tag, name, value)
+        self.style = tag == "style"
+
+    handle_startendtag = handle_starttag
+
+    def _attribute(self, tag: str, name: str, value: str) -> None:
+        if name.startswith("on"):
+            self.faults.append(f"the attribute {name}")
+        flat = re.sub(r"[\s\x00-\x1f]", "", value).lower()
+        if name in _URL_ATTRIBUTES and not _harmless(tag, name, flat):
+            self.faults.append(f"{name}={value[:60]!r} on <{tag}>")
+        if name == "style":
+            self._css(value)
+
+    def handle_data(self, data: str) -> None:
+        if self.style:
+            self._css(data)
+            self.style = False
+
+    def _css(self, text: str) -> None:
+        if re.search(r"@import|expression\(|url\(\s*[\"']?(?!#|data:image/png)", text, flags=re.I):
+            self.faults.append("a style that asks for something")
+
+
+def _harmless(tag: str, name: str, value: str) -> bool:
+    if name == "href" and tag == "a":
+        return bool(re.match(r"https://|#|[\w-]+\.html(?:#|$)|results/[\w/-]+\.csv$", value))
+    return value.startswith(("#", "data:image/png;base64,"))
+
+
+def machine_words() -> set[str]:
+    """Words that tell where a page was made: folders, the host, the user's home."""
+    words = {str(ROOT), str(Path.home()), tempfile.gettempdir(), str(ROOT.parent)}
+    words |= {w.replace("\\", "/") for w in words}
+    host, user = socket.gethostname(), _user()
+    words |= {w for w in (host, user) if len(w) >= 6 and (not w.isalpha() or len(w) >= 10)}
+    return {w for w in words if len(w) > 4}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def faults(page: str, *, words: Iterable[str] | None = None) -> list[str]:
+    """What forbids to publish this page; empty when nothing does.
+
+    Parameters
+    ----------
+    page : str
+        The finished HTML.
+    words : iterable of str, optional
+        Words that must not appear; by default those that tell of this machine.
+
+    >>> faults("<p onclick='x()'>hello</p>", words=[])
+    ['the attribute onclick']
+    """
+    look = _Look()
+    look.feed(page)
+    look.close()
+    found = list(dict.fromkeys(look.faults))
+    found += ["a path of this machine"] if _PATH.search(page) else []
+    told = [w for w in (machine_words() if words is None else words) if w in page]
+    return found + (["a word that tells of this machine"] if told else [])

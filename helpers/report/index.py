@@ -1,0 +1,104 @@
+"""The front page of a report: a card a notebook, the account of every line, what the data can answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from helpers.findings import show
+from helpers.report.account import Data, stamp, window
+from helpers.report.collection import Notebook
+from helpers.report.exporter import templates
+from helpers.report.markup import clean_html
+from helpers.study import Study
+
+WORDS = {"rendered": "Rendered", "refused": "Refused", "skipped": "Skipped", "failed": "Failed"}
+
+
+def render_index(
+    study: Study,
+    data: Data,
+    cards: list[dict[str, Any]],
+    *,
+    answers: pd.DataFrame,
+    warnings: list[str],
+    finished_at: str,
+) -> str:
+    """The front page.
+
+    Parameters
+    ----------
+    cards : list of dict
+        One a notebook, from `card`.
+    answers : DataFrame
+        One row a question: notebook, question, answer, because.
+    warnings : list of str
+        What a reader of any page must know about these data.
+    """
+    done = sum(c["status"] == "rendered" for c in cards)
+    return (
+        templates()
+        .get_template("index.html")
+        .render(
+            title=f"{study.title} · Smart Marketing Notebooks",
+            study_title=study.title,
+            window=f"{window(study)} ({study.time_zone})",
+            summary=f"{done} of {len(cards)} notebooks answer their question on these data.",
+            warnings=warnings,
+            cards=cards,
+            accounting=Markup(_table(accounting(data), "The account of every input line")),
+            answers=Markup(_table(answers, "One row a question", rows=200)) if len(answers) else "",
+            stamp=stamp(study, data),
+            finished_at=finished_at,
+        )
+    )
+
+
+def _table(table: pd.DataFrame, caption: str, rows: int = 100) -> str:
+    return clean_html(show(table, caption, rows=rows)._repr_html_())
+
+
+def accounting(data: Data) -> pd.DataFrame:
+    """One row an input: lines = header + blank + continuation + accepted + rejected, with the reasons."""
+    rows = [
+        {
+            "table": i["table"],
+            "file": i["path_name"],
+            "lines": i["lines"],
+            "header": i["header"],
+            "blank": i["blank"],
+            "continuation": i.get("continuation", 0),
+            "accepted": i["accepted"],
+            "rejected": sum(i["rejects"].values()),
+            "reasons": ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in i["rejects"].items()) or "none",
+        }
+        for i in data.inputs
+    ]
+    table = pd.DataFrame(rows)
+    return table.drop(columns=[c for c in ("continuation",) if c in table and not table[c].any()])
+
+
+def card(notebook: Notebook, entry: dict[str, Any], *, page: str, headline: str) -> dict[str, Any]:
+    """What the front page says of one notebook; `page` is its HTML, empty when there is none."""
+    reason = entry.get("reason", "")
+    return {
+        "name": notebook.name,
+        "number": notebook.number,
+        "title": notebook.title,
+        "question": notebook.question,
+        "headline": headline,
+        "status": entry["status"],
+        "word": WORDS[entry["status"]],
+        "why": f": {reason}" if reason else "",
+        "page": bool(page),
+        "thumbnail": Markup(thumbnail(page)) if entry["status"] == "rendered" else "",
+    }
+
+
+def thumbnail(page: str) -> str:
+    """The first figure of a page, small: without its words, with ids of its own."""
+    found = re.search(r'<svg[^>]*role="img".*?</svg>', page, flags=re.S)
+    return found[0] if found else ""

@@ -1,0 +1,215 @@
+"""One notebook in one kernel: papermill on a copy, in a folder of its own, with this interpreter and no other."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from helpers.findings import RESULTS_ENV
+from helpers.report.collection import Notebook
+from helpers.report.parameters import STUDY_PARAMETER
+from helpers.study import ROOT
+
+# jsonschema compiles a grammar of two seconds for a format that notebooks do not use
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+KERNEL = "smart-marketing"
+CELL_TIMEOUT = 1800
+
+
+@dataclass
+class Outcome:
+    """How the run of one notebook ended.
+
+    `status` is rendered, refused (the data cannot answer), skipped (a table is missing) or failed. `warnings` are
+    the texts that its cells sent to the error stream; they are never published.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+    finished_at: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def write_kernelspec(folder: Path, results: Path, *, jobs: int) -> None:
+    """A kernelspec that starts this interpreter with a clean and equal environment for every run."""
+    environment = {
+        RESULTS_ENV: str(results),
+        "SMN_JOBS": str(jobs),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONHASHSEED": "0",
+        "PYTHONUTF8": "1",
+        "IPYTHONDIR": str(folder / "ipython"),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--HistoryManager.enabled=False"]
+    spec = {
+        "argv": command,
+        "display_name": "Python 3",
+        "language": "python",
+        "env": environment,
+        # with this and transport_encryption=auto the kernel says nothing about unencrypted TCP
+        "metadata": {"supported_encryption": ["curve"]},
+    }
+    (folder / KERNEL).mkdir(parents=True, exist_ok=True)
+    (folder / KERNEL / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+
+
+def prepared(notebook: Notebook) -> dict:
+    """A copy of the notebook without outputs and counts: whatever is there after the run comes from the run."""
+    content = json.loads(json.dumps(notebook.content))
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    content["metadata"]["kernelspec"] = {"name": KERNEL, "display_name": "Python 3", "language": "python"}
+    return content
+
+
+def run_notebook(
+    notebook: Notebook,
+    folder: Path,
+    *,
+    study: str,
+    parameters: dict[str, Any],
+    jobs: int = 1,
+    timeout: int = CELL_TIMEOUT,
+) -> Outcome:
+    """Run one notebook; leave `executed.ipynb` and `results/` in `folder`.
+
+    Parameters
+    ----------
+    notebook : Notebook
+        What to run.
+    folder : Path
+        An empty folder of its own.
+    study : str
+        Value of `study_file`: a study's name or the path of a study file.
+    parameters : dict
+        Checked values of all other parameters.
+    jobs : int
+        How many kernels run side by side and share the memory.
+    timeout : int
+        Seconds that one cell may take.
+    """
+    started = time.monotonic()
+    results = folder / "results"
+    results.mkdir(parents=True)
+    write_kernelspec(folder / "kernels", results, jobs=jobs)
+    source = folder / "copy.ipynb"
+    source.write_text(json.dumps(prepared(notebook), ensure_ascii=False), encoding="utf-8")
+    given = {STUDY_PARAMETER: study, **parameters} if STUDY_PARAMETER in notebook.parameters else parameters
+    outcome = Outcome(notebook.name, "rendered", parameters=parameters)
+    executed = _papermill(source, folder, given, timeout, outcome)
+    if outcome.status == "rendered":
+        _check(executed, outcome)
+    outcome.warnings = _error_stream(executed)
+    if executed:
+        _write(folder / "executed.ipynb", executed)
+    outcome.seconds = round(time.monotonic() - started, 1)
+    outcome.finished_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return outcome
+
+
+def _papermill(source: Path, folder: Path, given: dict[str, Any], timeout: int, outcome: Outcome) -> dict:
+    """The executed notebook; how it ended goes to `outcome`."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    target = folder / "executed.ipynb"
+    try:
+        papermill.execute_notebook(
+            str(source),
+            str(target),
+            parameters=given,
+            kernel_name=KERNEL,
+            progress_bar=False,
+            execution_timeout=timeout,
+            start_timeout=120,
+            autosave_cell_every=0,
+            request_save_on_cell_execute=False,
+            kernel_manager_class=_kernel_manager(folder / "kernels"),
+            resources={"metadata": {"path": str(folder)}},
+        )
+    except PapermillExecutionError as error:
+        refused = error.ename == "NotAnswerable"
+        outcome.status = "refused" if refused else "failed"
+        outcome.reason = error.evalue if refused else f"{_cell(error)}: {error.ename}: {first_line(error.evalue)}"
+    except CellTimeoutError:
+        outcome.status = "failed"
+        outcome.reason = f"a cell took longer than {timeout} seconds. Give it longer: --timeout SECONDS"
+    except DeadKernelError:
+        outcome.status = "failed"
+        outcome.reason = (
+            "its Python process ended suddenly, most often because the memory was full. "
+            "Run fewer notebooks at a time (--jobs 1) or set a lower engine.memory_limit in the study file"
+        )
+    except RuntimeError as error:
+        outcome.status, outcome.reason = "failed", f"its kernel did not start: {first_line(str(error))}"
+    return json.loads(target.read_text(encoding="utf-8")) if target.is_file() else {}
+
+
+def _cell(error: Any) -> str:
+    return f"cell {error.exec_count}" if error.exec_count else "a cell"
+
+
+def _kernel_manager(specs: Path) -> type:
+    """A kernel manager that knows our kernelspec only: no `python3` that somebody else installed is taken."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class OwnKernel(AsyncKernelManager):
+        def __init__(self, **options: Any) -> None:
+            finder = KernelSpecManager(kernel_dirs=[str(specs)], ensure_native_kernel=False)
+            super().__init__(kernel_spec_manager=finder, transport_encryption="auto", **options)
+
+    return OwnKernel
+
+
+def _check(executed: dict, outcome: Outcome) -> None:
+    """papermill calls the cells of a killed kernel completed; a run is clean only when every cell has a count."""
+    for cell in executed.get("cells", []):
+        if cell["cell_type"] != "code" or not "".join(cell["source"]).strip():
+            continue
+        if any(o["output_type"] == "error" for o in cell["outputs"]) or cell["execution_count"] is None:
+            outcome.status, outcome.reason = "failed", "a cell did not run to its end"
+            return
+    if not executed:
+        outcome.status, outcome.reason = "failed", "the run left no notebook"
+
+
+def _error_stream(executed: dict) -> list[str]:
+    outputs = [o for c in executed.get("cells", []) for o in c.get("outputs", [])]
+    texts = ["".join(o["text"]) for o in outputs if o["output_type"] == "stream" and o["name"] == "stderr"]
+    return [t.strip() for t in texts if t.strip()]
+
+
+def _write(file: Path, executed: dict) -> None:
+    """The executed notebook without papermill's notes on paths and times."""
+    for part in (executed, *executed["cells"]):
+        for key in ("papermill", "execution", "kernelspec"):
+            part["metadata"].pop(key, None)
+    file.write_text(json.dumps(executed, ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def first_line(text: str, longest: int = 300) -> str:
+    """The first line of a message without paths of this machine: fit for a page.
+
+    >>> first_line("no file /home/li/shop/events.csv here\\nmore")
+    'no file events.csv here'
+    """
+    line = next((x for x in text.strip().splitlines() if x.strip()), "no message").strip()
+    line = re.sub(r"(?:[A-Za-z]:)?[\\/](?:[^\\/\s'\":]+[\\/])+([^\\/\s'\":]*)", r"\1", line)
+    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -1,0 +1,198 @@
+"""The files of a report, staged beside the old one: pages, index, results, findings, the record of the run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from helpers.report import publish
+from helpers.report.account import stamp, versions, window
+from helpers.report.collection import Notebook, all_notebooks
+from helpers.report.exporter import Page, render_page, render_refusal
+from helpers.report.gate import faults
+from helpers.report.index import card, render_index
+from helpers.report.markup import MarkupError
+
+if TYPE_CHECKING:
+    from helpers.report.build import Plan, _Build
+
+REASONS = {
+    "refused": "These data cannot answer this question: {}.",
+    "skipped": "This notebook {}.",
+}
+
+
+@dataclass
+class Staged:
+    """What was put together: all files of the report, those of the old one that go, one entry a notebook."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+class _Old:
+    """The report that stands there now: its entries, findings and pages stay unless they are made anew."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.entries = {e["name"]: e for e in _read(target / "run.json", {}).get("notebooks", [])}
+        self.findings = _read(target / "findings.json", [])
+
+    def page(self, name: str) -> str:
+        file = self.target / f"{name}.html"
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+    def results(self, name: str) -> list[str]:
+        folder = self.target / "results" / name
+        return sorted(f"results/{name}/{f.name}" for f in folder.glob("*.csv")) if folder.is_dir() else []
+
+
+def _read(file: Path, otherwise: Any) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return otherwise
+
+
+def stage(build: _Build, entries: list[dict[str, Any]], staging: Path) -> Staged:
+    """Write the whole new report to `staging`.
+
+    A notebook that failed, or that was not asked for, keeps the page, results and findings that it has.
+    """
+    work = _Stage(build, {e["name"]: e for e in entries}, staging)
+    for notebook in work.shown:
+        work.add(notebook)
+    work.finish()
+    return work.staged
+
+
+class _Stage:
+    def __init__(self, build: _Build, entries: dict[str, dict[str, Any]], staging: Path) -> None:
+        self.build, self.new, self.staging = build, entries, staging
+        self.old = _Old(build.target)
+        self.plans: dict[str, Plan] = {p.notebook.name: p for p in build.plans}
+        self.shown = [n for n in all_notebooks() if n.name in self.new or n.name in self.old.entries]
+        self.staged = Staged()
+        self.findings: list[dict] = []
+        self.cards: list[dict[str, Any]] = []
+
+    def add(self, notebook: Notebook) -> None:
+        """One notebook: its page and results, or what it has already."""
+        name = notebook.name
+        entry = self.new.get(name)
+        page, own = "", []
+        if entry is not None and entry["status"] != "failed":
+            page, own, entry = self._render(notebook, entry)
+        if page:
+            self._write_page(name, page)
+        else:
+            page, own = self._keep_old(name)
+        entry = entry or self.old.entries[name]
+        self.staged.entries.append(entry)
+        self.findings += own
+        headline = own[0]["text"] if own and entry["status"] == "rendered" else ""
+        self.cards.append(card(notebook, entry, page=page, headline=headline))
+
+    def _render(self, notebook: Notebook, entry: dict[str, Any]) -> tuple[str, list[dict], dict[str, Any]]:
+        """The page and findings; a page that the gate stops turns the entry into a failed one."""
+        folder = self.build._folder(self.plans[notebook.name])
+        found = _read(folder / "results" / "findings.json", []) if entry["status"] == "rendered" else []
+        page = self._page(notebook, entry, found)
+        try:
+            if entry["status"] == "rendered":
+                html = render_page(notebook, _read(folder / "executed.ipynb", {}), page)
+            else:
+                html = render_refusal(notebook, REASONS[entry["status"]].format(entry["reason"].rstrip(".")), page)
+            stopped = faults(html)
+        except MarkupError as error:
+            stopped = [str(error)]
+        if stopped:
+            return "", [], entry | {"status": "failed", "reason": f"its page may not be published: {stopped[0]}"}
+        for csv in sorted((folder / "results").glob("*.csv")) if entry["status"] == "rendered" else []:
+            self._copy(csv, f"results/{notebook.name}/{csv.name}")
+        return html, found, entry
+
+    def _page(self, notebook: Notebook, entry: dict[str, Any], found: list[dict]) -> Page:
+        study = self.build.study
+        place = [n.name for n in self.shown].index(notebook.name)
+        neighbours = [None, *((n.name, f"{n.number} {n.title}") for n in self.shown), None]
+        return Page(
+            study_title=study.title,
+            window=window(study),
+            stamp=stamp(study, self.build.data, parameters=entry["parameters"]),
+            finished_at=spoken(entry["finished_at"]),
+            parameters=entry["parameters"],
+            findings=found,
+            before=neighbours[place],
+            after=neighbours[place + 2],
+            pages={n.name for n in self.shown},
+        )
+
+    def _write_page(self, name: str, page: str) -> None:
+        publish.write(self.staging, f"{name}.html", page)
+        self.staged.files.append(f"{name}.html")
+        self.staged.keys[name] = self.plans[name].key
+        self.staged.gone += [f for f in self.old.results(name) if f not in self.staged.files]
+
+    def _copy(self, source: Path, name: str) -> None:
+        publish.copy(source, self.staging, name)
+        self.staged.files.append(name)
+
+    def _keep_old(self, name: str) -> tuple[str, list[dict]]:
+        page = self.old.page(name)
+        if page:
+            self.staged.files += [f"{name}.html", *self.old.results(name)]
+        return page, [f for f in self.old.findings if f["notebook"] == name]
+
+    def finish(self) -> None:
+        """Index, findings and the record of the run."""
+        build = self.build
+        finished = now_of(self.staged.entries, build.started)
+        index = render_index(
+            build.study,
+            build.data,
+            self.cards,
+            answers=build.assessment.table(),
+            warnings=list(build.assessment.warnings),
+            finished_at=spoken(finished),
+        )
+        if stopped := faults(index):
+            raise MarkupError(f"the front page may not be published: {stopped[0]}")
+        run = {
+            "study": build.study.name,
+            "started_at": build.started,
+            "finished_at": finished,
+            "versions": versions(),
+            "data_hash": build.data.data_hash,
+            "inputs": build.data.inputs,
+            "notebooks": [{k: v for k, v in e.items() if k != "reason" or v} for e in self.staged.entries],
+        }
+        for name, text in {
+            "index.html": index,
+            "findings.json": _json(self.findings),
+            "run.json": _json(run),
+        }.items():
+            publish.write(self.staging, name, text)
+            self.staged.files.append(name)
+
+
+def now_of(entries: list[dict[str, Any]], started: str) -> str:
+    """The moment at which the last notebook ended."""
+    return max([started, *(e["finished_at"] for e in entries)])
+
+
+def spoken(moment: str) -> str:
+    """A moment for people.
+
+    >>> spoken("2026-01-31T12:00:59Z")
+    '2026-01-31 12:00 UTC'
+    """
+    return f"{moment[:10]} {moment[11:16]} UTC"
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False, sort_keys=False) + "\n"

@@ -1,0 +1,41 @@
+"""`lab` and `test`: the collection's own programs with this interpreter."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from helpers.study import ROOT
+
+
+def open_lab() -> int:
+    """JupyterLab in the notebooks folder; ends with it."""
+    command = [sys.executable, "-m", "jupyterlab", "--notebook-dir", str(ROOT), "notebooks/00_start_here.ipynb"]
+    try:
+        return subprocess.run(command, cwd=ROOT, check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def run_tests(*, fast: bool, say: Callable[[str], None]) -> int:
+    """Lint, then all tests; every step is run even when one before it failed."""
+    pytest = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
+    steps = [
+        ("lint", ["-m", "ruff", "check", "."]),
+        ("format", ["-m", "ruff", "format", "--check", "."]),
+        ("tests", [*pytest, "-m", "not notebooks"]),
+        *([] if fast else [("notebooks and reports", [*pytest, "-m", "notebooks"])]),
+    ]
+    failed = []
+    for name, arguments in steps:
+        say(f"== {name}")
+        started = time.monotonic()
+        environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
+        ended = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=False)
+        say(f"== {name}: {'passed' if ended.returncode == 0 else 'FAILED'} in {time.monotonic() - started:.0f} s")
+        failed += [name] if ended.returncode else []
+    say(f"FAILED: {', '.join(failed)}" if failed else "All passed.")
+    return 1 if failed else 0
