@@ -19,8 +19,8 @@ def kaplan_meier(durations: pd.DataFrame, *, level: float = 0.95) -> pd.DataFram
     """The Kaplan–Meier curve: the share that still waits after each time.
 
     S(t) = Π over event times t_i ≤ t of (1 − d_i / n_i), with d_i events and n_i still at risk; from 1 at the start
-    down to 0, never rising. Greenwood: se = S · √(Σ d_i / (n_i (n_i − d_i))). The interval is S^exp(±z·se / (S·ln S)), the
-    log-minus-log form, which stays within 0…1. Who is censored at t_i counts as at risk at t_i.
+    down to 0, never rising. Greenwood: se = S · √(Σ d_i / (n_i (n_i − d_i))). The interval is S^exp(±z·se / (S·ln
+    S)), the log-minus-log form, which stays within 0…1. Who is censored at t_i counts as at risk at t_i.
 
     Parameters
     ----------

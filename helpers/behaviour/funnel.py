@@ -1,0 +1,727 @@
+"""Funnels: which share goes on to the next step. By what unit, in which order, in what time, out of whom?
+
+One pass over the events is enough: `journeys`. Everything else is built on its result. Time to convert follows
+Kaplan & Meier (kaplanmeier1958).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from helpers import survival
+from helpers.behaviour.sessions import (
+    WEEKDAYS,
+    BehaviourError,
+    add_visits,
+    check_choice,
+    check_positive,
+    count_behaviors,
+)
+from helpers.engine import as_table, hold
+from helpers.findings import Estimate, missing
+from helpers.intervals import add_rate, newcombe, wilson
+from helpers.tables import BEHAVIORS
+
+UNITS = {"user": ["user_id"], "visit": ["user_id", "visit"], "user-item": ["user_id", "item_id"]}
+RULES = ("open", "set", "ordered")
+SEGMENTS = {
+    "user": ("first weekday", "activity"),
+    "visit": ("first weekday", "activity"),
+    "user-item": ("first weekday", "activity", "category"),
+}
+ROUTES = ("cart and favourite", "cart only", "favourite only", "direct")
+
+
+@dataclass(frozen=True)
+class Journeys:
+    """One row a user, visit, item and day, and how far each got; the settings that decided it.
+
+    `table` holds the counts `pv, fav, cart, buy`, the first second of each kind (`first_pv`, …), `first_at`, the
+    deepest step that an event of the row completes for its user, visit and user-item (`user_step`, `visit_step`,
+    `item_step`), and the same for *first step, then last step* without the steps between (`user_ends`, `visit_ends`,
+    `item_ends`: 1).
+    """
+
+    table: ir.Table
+    steps: tuple[tuple[str, ...], ...]
+    window_hours: float
+    strict: bool
+
+    @property
+    def labels(self) -> list[str]:
+        """The steps' names, such as 'cart or fav'."""
+        return [" or ".join(step) for step in self.steps]
+
+
+def parse_steps(text: str) -> tuple[tuple[str, ...], ...]:
+    """The steps of a funnel from words: '>' leads to the next step, '+' joins alternatives of one step.
+
+    >>> parse_steps("pv > cart+fav > buy")
+    (('pv',), ('cart', 'fav'), ('buy',))
+
+    Raises
+    ------
+    BehaviourError
+        Fewer than two steps, an unknown behaviour, or one that stands in two steps.
+    """
+    steps = tuple(tuple(word.strip() for word in step.split("+")) for step in text.split(">"))
+    words = [w for step in steps for w in step]
+    for word in words:
+        check_choice("steps: behaviour", word, BEHAVIORS)
+    if len(steps) < 2 or len(set(words)) < len(words):
+        raise BehaviourError(f"steps {text!r}: give two or more steps, each behaviour once, such as 'pv > cart > buy'")
+    return steps
+
+
+# How far each unit got ------------------------------------------------------------------------------------------------
+
+
+def deepest_step(
+    events: ir.Table,
+    *,
+    steps: str = "pv > cart > buy",
+    unit: str = "user",
+    window_hours: float = 24,
+    strict: bool = False,
+    same_second: bool = True,
+    session_minutes: float = 30,
+) -> ir.Table:
+    """How many steps of a funnel each unit took, in order and in time.
+
+    A unit took k steps when it has k events, one of each of the first k steps, none earlier than the one before, the
+    last at most `window_hours` after the first; the best of all such chains counts. Exact, whatever the order of the
+    rows.
+
+    Parameters
+    ----------
+    events : ibis Table
+        One row an action.
+    steps : str
+        As in `parse_steps`.
+    unit : str
+        'user', 'visit' or 'user-item': within what a chain must stay.
+    window_hours : float
+        Hours from the first to the last event of a chain, above 0; exactly so many are allowed.
+    strict : bool
+        True: nothing else of the unit may lie between the events of a chain. Events of one second are then taken in the
+        order of the steps.
+    same_second : bool
+        True: events of one second count as in order. False: each event must be later than the one before (not used with
+        `strict`).
+    session_minutes : float
+        As in `sessions.add_visits`; only for visits.
+
+    Returns
+    -------
+    ibis Table
+        The unit's keys and `step`: 0 (not even the first step) … number of steps.
+
+    Notes
+    -----
+    For each event of step k: the latest start of a chain that reaches step k there. It is the running maximum of the
+    starts of step k − 1, if not longer ago than the window: a later start is never worse, so no chain is missed.
+
+    Examples
+    --------
+    >>> log = as_table(pd.DataFrame({"user_id": [1, 1, 1, 2, 2], "item_id": 7,
+    ...     "behavior": ["pv", "cart", "buy", "cart", "pv"], "timestamp": [0, 10, 20, 0, 10]}))
+    >>> deepest_step(log).order_by("user_id").execute()
+       user_id  step
+    0        1     3
+    1        2     1
+    """
+    check_choice("unit", unit, list(UNITS))
+    check_positive("window_hours", window_hours)
+    parsed = parse_steps(steps)
+    table = add_visits(events, session_minutes=session_minutes) if unit == "visit" else events
+    table = _number_steps(table, parsed)
+    seconds = window_hours * 3600
+    table = _chain(table, UNITS[unit], len(parsed), seconds, strict=strict, same_second=same_second, name="step")
+    return table.group_by(UNITS[unit]).agg(step=table.step.max())
+
+
+def _number_steps(table: ir.Table, steps: tuple[tuple[str, ...], ...]) -> ir.Table:
+    """Each event's step number, 1, 2, …; 0 for events outside the funnel."""
+    numbers = [(word, k) for k, step in enumerate(steps, start=1) for word in step]
+    return table.mutate(step_number=table.behavior.cases(*numbers, else_=0).cast("int64"))
+
+
+def _chain(
+    table: ir.Table, keys: list[str], length: int, seconds: float, *, strict: bool, same_second: bool, name: str
+) -> ir.Table:
+    """Add `name`: the step that each event completes, 0 where it completes none, and `name`_ends."""
+    clock, number = "timestamp", "step_number"
+    before = ibis.window(group_by=keys, order_by=clock, range=(None, 0 if same_second else -1))
+    # of one second: the events of the funnel in the order of its steps, then all others
+    one_by_one = ibis.window(group_by=keys, order_by=[clock, _rank(table), "item_id", "behavior"])
+    table = table.mutate(start_1=ibis.ifelse(table[number] == 1, table[clock], None))
+    for k in range(2, length + 1):
+        last = table[f"start_{k - 1}"]
+        start = last.lag().over(one_by_one) if strict else last.max().over(before)
+        table = table.mutate(start=start)
+        fits = (table[number] == k) & (table[clock] - table.start <= seconds)
+        table = table.mutate(**{f"start_{k}": ibis.ifelse(fits, table.start, None)})
+        if k == 2:
+            ends = (table[number] == length) & (table[clock] - table.start <= seconds)
+            table = table.mutate(**{f"{name}_ends": ends.fill_null(False).cast("int64")})
+    reached = [ibis.ifelse(table[f"start_{k}"].notnull(), k, 0) for k in range(1, length + 1)]
+    table = table.mutate(**{name: ibis.greatest(*reached).cast("int64")})
+    return table.drop("start", *(f"start_{k}" for k in range(1, length + 1)))
+
+
+def _rank(table: ir.Table) -> ir.IntegerColumn:
+    return ibis.ifelse(table.step_number == 0, 99, table.step_number)
+
+
+def journeys(
+    events: ir.Table,
+    *,
+    steps: str = "pv > cart+fav > buy",
+    window_hours: float = 24,
+    session_minutes: float = 30,
+    strict: bool = False,
+) -> Journeys:
+    """The one pass over the events that all funnels of a study are built on.
+
+    Parameters
+    ----------
+    events : ibis Table
+        One row an action, with `day` in the study's zone.
+    steps, window_hours, session_minutes, strict
+        As in `deepest_step`.
+
+    Returns
+    -------
+    Journeys
+        Computed once and held.
+    """
+    check_positive("window_hours", window_hours)
+    parsed = parse_steps(steps)
+    table = _number_steps(add_visits(events, session_minutes=session_minutes), parsed)
+    names = {"user": "user_step", "visit": "visit_step", "user-item": "item_step"}
+    for unit, name in names.items():
+        table = _chain(table, UNITS[unit], len(parsed), window_hours * 3600, strict=strict, same_second=True, name=name)
+    table = _seen_before(table)
+    deepest = {f"{name}{end}": table[f"{name}{end}"].max() for name in names.values() for end in ("", "_ends")}
+    firsts = {f"first_{b}": table.timestamp.min(where=table.behavior == b) for b in BEHAVIORS}
+    bought = table.behavior == "buy"
+    after = {
+        "item_buy_after_view": table.timestamp.min(where=bought & table.item_seen),
+        "user_buy_after_view": table.timestamp.min(where=bought & table.user_seen),
+        "buy_unseen": (bought & ~table.item_seen).sum(),
+    }
+    groups = table.group_by(["user_id", "visit", "item_id", "category_id", "day"])
+    held = groups.agg(first_at=table.timestamp.min(), **count_behaviors(table), **deepest, **firsts, **after)
+    return Journeys(hold(held), parsed, window_hours, strict)
+
+
+def _seen_before(table: ir.Table) -> ir.Table:
+    """Has the user viewed this very item, or anything, at or before the moment of each event?"""
+    view = ibis.ifelse(table.behavior == "pv", 1, 0)
+    seen = {}
+    for name, keys in (("item_seen", UNITS["user-item"]), ("user_seen", UNITS["user"])):
+        seen[name] = view.max().over(ibis.window(group_by=keys, order_by="timestamp", range=(None, 0))) == 1
+    return table.mutate(**seen)
+
+
+def _units(journeys: Journeys, unit: str, *, by: str | None = None, categories: int = 8) -> ir.Table:
+    """One row a unit: counts, deepest step, ends, and its segment."""
+    check_choice("unit", unit, list(UNITS))
+    table = journeys.table
+    name = {"user": "user_step", "visit": "visit_step", "user-item": "item_step"}[unit]
+    counts = {b: table[b].sum() for b in BEHAVIORS}
+    extra = {"category_id": table.category_id.min()} if unit == "user-item" else {}
+    times = {f"first_{b}": table[f"first_{b}"].min() for b in BEHAVIORS}
+    after = "item_buy_after_view" if unit == "user-item" else "user_buy_after_view"
+    grouped = table.group_by(UNITS[unit]).agg(
+        step=table[name].max(), ends=table[f"{name}_ends"].max(), day=table.day.min(), first_at=table.first_at.min(),
+        buy_after_view=table[after].min(), **counts, **times, **extra,
+    )  # fmt: skip
+    if by is None:
+        return grouped.mutate(segment=ibis.literal(0))
+    check_choice("by", by, SEGMENTS[unit])
+    return _add_segment(journeys, grouped, by, categories)
+
+
+def _add_segment(journeys: Journeys, units: ir.Table, by: str, categories: int) -> ir.Table:
+    if by == "first weekday":
+        return units.mutate(segment=units.day.day_of_week.index().cast("int64"))
+    table = journeys.table
+    if by == "category":
+        best = table.group_by("category_id").agg(pv=table.pv.sum()).order_by([ibis.desc("pv"), "category_id"])
+        ids = best.limit(categories).execute()["category_id"].tolist()
+        places = [(c, i) for i, c in enumerate(ids)]
+        return units.mutate(segment=units.category_id.cases(*places, else_=len(ids)).cast("int64"))
+    actions = sum(table[b] for b in BEHAVIORS)
+    people = table.group_by("user_id").agg(actions=actions.sum())
+    median = float(people.actions.median().execute() or 0)
+    heavy = people.select("user_id", segment=(people.actions > median).cast("int64"))
+    return units.join(heavy, "user_id")
+
+
+def segment_names(journeys: Journeys, by: str, *, categories: int = 8) -> dict[int, object]:
+    """Segment number → its name; for 'category' the category's id, to be labelled by the study."""
+    if by == "first weekday":
+        return dict(enumerate(WEEKDAYS))
+    if by == "activity":
+        return {0: "light users", 1: "heavy users"}
+    table = journeys.table
+    best = table.group_by("category_id").agg(pv=table.pv.sum()).order_by([ibis.desc("pv"), "category_id"])
+    return dict(enumerate(best.limit(categories).execute()["category_id"]))
+
+
+# Funnels --------------------------------------------------------------------------------------------------------------
+
+
+def funnel(
+    journeys: Journeys,
+    *,
+    unit: str = "user",
+    rule: str = "ordered",
+    by: str | None = None,
+    min_units: int = 0,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """How many units reach each step, and which share goes on, with Wilson intervals.
+
+    Parameters
+    ----------
+    journeys : Journeys
+        From `journeys`.
+    unit : str
+        'user', 'visit' or 'user-item'.
+    rule : str
+        'open': the unit did this step, whatever else it did (no unit must start at the top); 'set': it did this step
+        and all steps before, in any order; 'ordered': it took the steps in order within the window.
+    by : str, optional
+        A segment: 'first weekday', 'activity' (heavy: more actions than the median user), and for user-items 'category'
+        (the most viewed ones; all others are segment missing).
+    min_units : int
+        Segments with fewer units are left out.
+    level : float
+        Confidence, 0…1 exclusive.
+
+    Returns
+    -------
+    DataFrame
+        `segment` (with `by`), `step` 1…, `name`, `units`, `base` (all units), `of_all_rate`, `of_first_rate` and
+        `of_previous_rate` with their intervals. In an open funnel a step may hold units that skipped the one before:
+        its rates compare with *all* units, the others are missing. Rates of an empty base are missing.
+    """
+    check_choice("rule", rule, RULES)
+    units = _units(journeys, unit, by=by)
+    reached = _reached(units, journeys, rule)
+    counts = units.group_by("segment").agg(base=units.count(), **reached).execute()
+    counts = counts[counts["base"] >= max(min_units, 1)].sort_values("segment")
+    if counts.empty:
+        return missing(["step", "name", "units", "of_first_rate"], f"no segment has {min_units} units")
+    names = {} if by is None else segment_names(journeys, by)
+    tables = [
+        _steps_table(row, journeys.labels, rule, level).assign(segment=names.get(int(row.segment)))
+        for _, row in counts.iterrows()
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    return table.drop(columns="segment") if by is None else table[["segment", *table.columns.drop("segment")]]
+
+
+def _reached(units: ir.Table, journeys: Journeys, rule: str) -> dict[str, ir.IntegerScalar]:
+    """For `aggregate`: the number of units at each step."""
+    did = [sum(units[b] for b in step) > 0 for step in journeys.steps]
+    flags = did
+    if rule == "set":
+        flags = [did[0]]
+        for step in did[1:]:
+            flags.append(flags[-1] & step)
+    if rule == "ordered":
+        flags = [units.step >= k for k in range(1, len(did) + 1)]
+    return {f"n{k}": flag.sum() for k, flag in enumerate(flags)}
+
+
+def _steps_table(row: pd.Series, labels: list[str], rule: str, level: float) -> pd.DataFrame:
+    counts = [int(row[f"n{k}"]) for k in range(len(labels))]
+    return step_rates(counts, base=int(row["base"]), labels=labels, closed=rule != "open", level=level)
+
+
+def step_rates(
+    counts: list[int], *, base: int | None = None, labels: list[str] | None = None, closed: bool = True,
+    level: float = 0.95,
+) -> pd.DataFrame:  # fmt: skip
+    """The rates of a funnel from its counts alone.
+
+    Parameters
+    ----------
+    counts : list of int
+        Units at each step.
+    base : int, optional
+        All units; without it those of the first step.
+    labels : list of str, optional
+        The steps' names.
+    closed : bool
+        Do the units of each step belong to the step before? Only then are shares of it given.
+    level : float
+        Confidence, 0…1 exclusive.
+
+    Returns
+    -------
+    DataFrame
+        As `funnel` without segments.
+
+    Examples
+    --------
+    Published for the whole UserBehavior file, pv → fav or cart → buy, any order:
+
+    >>> step_rates([984_105, 855_498, 600_278])[["units", "of_first_rate", "of_previous_rate"]].round(4)
+        units  of_first_rate  of_previous_rate
+    0  984105         1.0000            1.0000
+    1  855498         0.8693            0.8693
+    2  600278         0.6100            0.7017
+    """
+    base = counts[0] if base is None else base
+    table = pd.DataFrame({"step": range(1, len(counts) + 1), "units": counts, "base": base})
+    table.insert(1, "name", labels or [f"step {k}" for k in table.step])
+    # an open funnel gets an empty base, so that these rates are missing
+    first = [counts[0] if closed else 0] * len(counts)
+    previous = [counts[0], *counts[:-1]] if closed else first
+    for name, trials in (("of_all_rate", table["base"]), ("of_first_rate", first), ("of_previous_rate", previous)):
+        at = table.assign(n=trials, x=table.units.where(np.asarray(trials) > 0, 0))
+        rated = add_rate(at, successes="x", trials="n", name=name, level=level)
+        table = table.join(rated[[name, f"{name}_ci_low", f"{name}_ci_high"]])
+    return table
+
+
+def definitions(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
+    """One log, one question, many answers: *which share buys?* by unit and rule, side by side.
+
+    Parameters
+    ----------
+    journeys : Journeys
+        From `journeys`; its first and last step are compared (pv and buy, mostly).
+    level : float
+        Confidence, 0…1 exclusive.
+
+    Returns
+    -------
+    DataFrame
+        `unit, rule, base, converted, rate, rate_ci_low, rate_ci_high` (Wilson) and `user_ci_low, user_ci_high`: the
+        same when whole users, not units, are taken as independent (a Wilson interval for the effective number of
+        units). The first row divides events by events: that is a ratio, and may exceed 1, where it has no interval.
+    """
+    rows = [_event_row(journeys)]
+    for unit in ("user-item", "visit", "user"):
+        rows += _rule_rows(journeys, unit)
+    table = pd.DataFrame(rows)
+    fits = table.converted <= table["base"]
+    rated = add_rate(table.assign(x=table.converted.where(fits, 0)), successes="x", trials="base", level=level)
+    low, high = _by_users(table, level)
+    table = rated.assign(user_ci_low=low, user_ci_high=high).drop(columns=["x", "users", "xx", "xy", "yy"])
+    bounds = [c for c in table if c.endswith(("_ci_low", "_ci_high"))]
+    table.loc[~fits, bounds] = np.nan
+    table.loc[~fits, "rate"] = table.converted / table["base"].where(table["base"] > 0)
+    return table
+
+
+def _event_row(journeys: Journeys) -> dict:
+    table, steps = journeys.table, journeys.steps
+    base, last = (sum(table[b] for b in step) for step in (steps[0], steps[-1]))
+    people = table.group_by("user_id").agg(x=base.sum(), y=last.sum())
+    return {"unit": "event", "rule": "last step / first step", **_sums(people)}
+
+
+def _rule_rows(journeys: Journeys, unit: str) -> list[dict]:
+    """One dict a rule: base, converted, and the sums over users that the interval by users needs."""
+    units = _units(journeys, unit)
+    did = [sum(units[b] for b in step) > 0 for step in journeys.steps]
+    every = did[0]
+    for step in did[1:]:
+        every = every & step
+    hours = f"{journeys.window_hours:g} h"
+    rules = {
+        "last step / all (open)": (ibis.literal(True), did[-1]),
+        "first and last, any order": (did[0], did[0] & did[-1]),
+        f"first then last, in {hours}": (did[0], units.ends == 1),
+        "all steps, any order": (did[0], every),
+        f"all steps in order, in {hours}": (did[0], units.step == len(did)),
+    }
+    rows = []
+    for rule, (base, converted) in rules.items():
+        people = units.group_by("user_id").agg(x=base.cast("int64").sum(), y=converted.cast("int64").sum())
+        rows.append({"unit": unit, "rule": rule, **_sums(people)})
+    return rows
+
+
+def _sums(people: ir.Table) -> dict[str, int]:
+    """Sums and sums of products over users: x in the base, y converted."""
+    people = people.filter(people.x + people.y > 0)
+    sums = people.agg(
+        users=people.count(), base=people.x.sum(), converted=people.y.sum(),
+        xx=(people.x * people.x).sum(), xy=(people.x * people.y).sum(), yy=(people.y * people.y).sum(),
+    )  # fmt: skip
+    return {name: int(value) for name, value in sums.execute().iloc[0].fillna(0).items()}
+
+
+def _by_users(table: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson intervals for the effective number of units: base / design effect, when users are drawn, not units."""
+    x, y, m = (table[c].to_numpy(float) for c in ("base", "converted", "users"))
+    p = np.clip(y / np.maximum(x, 1), 0, 1)
+    spread = table.yy - 2 * p * table.xy + p * p * table.xx
+    variance = spread / np.maximum(x, 1) ** 2 * m / np.maximum(m - 1, 1)
+    simple = p * (1 - p) / np.maximum(x, 1)
+    effect = np.where((simple > 0) & (m > 1), np.maximum(variance / np.where(simple > 0, simple, 1), 1), 1)
+    low, high = wilson(p * x / effect, x / effect, level=level)
+    return np.where(x > 0, low, np.nan), np.where(x > 0, high, np.nan)
+
+
+def compare_segments(table: pd.DataFrame, *, first: str, second: str, level: float = 0.95) -> Estimate:
+    """The difference of two segments' conversion to the last step, with Newcombe's interval.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `funnel` with `by`, closed.
+    first, second : str
+        Names of two segments; the result is the first one's rate minus the second one's.
+
+    Returns
+    -------
+    Estimate
+        Difference of rates, −1…1; missing where a segment is not there or has nobody at the first step.
+    """
+    counts = []
+    for name in (first, second):
+        part = table[table.segment == name] if "segment" in table else table.head(0)
+        if part.empty:
+            return Estimate.missing(f"there is no segment {name!r}")
+        counts += [int(part.units.iloc[-1]), int(part.units.iloc[0])]
+    return newcombe(*counts, level=level)
+
+
+# Routes and what was not seen -----------------------------------------------------------------------------------------
+
+
+def routes(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
+    """Four routes to a purchase: by the cart, by the favourites, by both, or direct.
+
+    The route of a user and item is what happened *before or at* its first purchase; without a purchase, all that
+    happened.
+
+    Parameters
+    ----------
+    journeys : Journeys
+        From `journeys`.
+    level : float
+        Confidence, 0…1 exclusive.
+
+    Returns
+    -------
+    DataFrame
+        `route, user_items, bought, conversion_rate` (bought / user_items on this route), `purchase_share` (of all
+        purchased user-items) with their Wilson intervals. The rates compare routes, they do not say what a cart
+        *causes*: who wants to buy puts things into the cart.
+    """
+    units = _units(journeys, "user-item")
+    in_time = {b: _not_later(units[f"first_{b}"], units.first_buy) for b in ("cart", "fav")}
+    place = 3 - 2 * in_time["cart"].cast("int64") - in_time["fav"].cast("int64")
+    units = units.mutate(place=place)
+    found = units.group_by("place").agg(user_items=units.count(), bought=(units.buy > 0).sum())
+    table = found.execute().set_index("place").reindex(range(4)).fillna(0).astype(int).reset_index(drop=True)
+    table.insert(0, "route", ROUTES)
+    table = add_rate(table, successes="bought", trials="user_items", name="conversion_rate", level=level)
+    table = table.assign(all=table.bought.sum())
+    return add_rate(table, successes="bought", trials="all", name="purchase_share", level=level).drop(columns="all")
+
+
+def _not_later(time: ir.IntegerColumn, purchase: ir.IntegerColumn) -> ir.BooleanColumn:
+    return time.notnull() & (purchase.isnull() | (time <= purchase))
+
+
+def unseen(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
+    """Purchases without a view before them: seen before the log began, or bought by another way.
+
+    Returns
+    -------
+    DataFrame
+        `counted, without_view, of, unseen_rate` with its Wilson interval: purchase rows, purchased user-items,
+        purchased user-items a day (without a view on the *same day*), and buyers without any view at or before their
+        first purchase.
+    """
+    table = journeys.table
+    daily = table.group_by(["user_id", "item_id", "day"]).agg(buy=table.buy.sum(), pv=table.pv.sum())
+    daily = daily.filter(daily.buy > 0)
+    pair, people = _units(journeys, "user-item"), _units(journeys, "user")
+    pair, people = pair.filter(pair.buy > 0), people.filter(people.buy > 0)
+    counts = [
+        ("purchase rows, no view of the item before", table.agg(x=table.buy_unseen.sum(), n=table.buy.sum())),
+        ("user-items, no view before the first purchase", _late_view(pair)),
+        ("user-items a day, no view of the item that day", daily.agg(x=(daily.pv == 0).sum(), n=daily.count())),
+        ("buyers, no view of anything before the first purchase", _late_view(people)),
+    ]
+    rows = [(name, *(int(v) for v in query.execute().iloc[0].fillna(0))) for name, query in counts]
+    table_ = pd.DataFrame(rows, columns=["counted", "without_view", "of"])
+    return add_rate(table_, successes="without_view", trials="of", name="unseen_rate", level=level)
+
+
+def _late_view(units: ir.Table) -> ir.Table:
+    late = units.first_pv.isnull() | (units.first_pv > units.first_buy)
+    return units.agg(x=late.sum(), n=units.count())
+
+
+def unseen_by_day(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
+    """Left-censoring over the log: the share of each day's purchase rows without a view of the item before.
+
+    It falls over the first days, because more of the past is in the log; what stays is real.
+
+    Returns
+    -------
+    DataFrame
+        `day, buy, without_view, unseen_rate` with its Wilson interval, in order of the days that have a purchase.
+    """
+    table = journeys.table
+    found = table.group_by("day").agg(buy=table.buy.sum(), without_view=table.buy_unseen.sum()).execute()
+    found = found[found.buy > 0].assign(day=lambda t: pd.to_datetime(t.day)).sort_values("day", ignore_index=True)
+    if found.empty:
+        return missing(["day", "buy", "without_view", "unseen_rate"], "nobody bought")
+    return add_rate(found, successes="without_view", trials="buy", name="unseen_rate", level=level)
+
+
+# Time to convert ------------------------------------------------------------------------------------------------------
+
+
+def durations(journeys: Journeys, *, end: int, unit: str = "user", by: str | None = None) -> pd.DataFrame:
+    """Waiting times from the first view to the first purchase after it, as counts; who has not bought is censored.
+
+    Parameters
+    ----------
+    journeys : Journeys
+        From `journeys`.
+    end : int
+        Last second of the window, epoch seconds: there all waiting is cut off.
+    unit : str
+        'user' (any item) or 'user-item' (this very item).
+    by : str, optional
+        As in `funnel`.
+
+    Returns
+    -------
+    DataFrame
+        `segment` (0 without `by`), `time` (hours), `events`, `censored`: what `survival.kaplan_meier` takes. Units
+        without a view are not in it; a purchase before the first view does not count.
+    """
+    check_choice("unit", unit, ["user", "user-item"])
+    units = _units(journeys, unit, by=by)
+    units = units.filter(units.first_pv.notnull())
+    bought = units.buy_after_view.notnull()
+    seconds = ibis.ifelse(bought, units.buy_after_view, end) - units.first_pv
+    units = units.mutate(seconds=seconds, bought=bought.cast("int64"))
+    found = units.group_by(["segment", "seconds"]).agg(events=units.bought.sum(), all=units.count()).execute()
+    columns = ["segment", "time", "events", "censored"]
+    if found.empty:
+        return missing(columns, "nobody viewed anything")
+    found = found.astype(int).sort_values(["segment", "seconds"], ignore_index=True)
+    return found.assign(time=found.seconds / 3600, censored=found["all"] - found.events)[columns]
+
+
+def time_to_convert(
+    journeys: Journeys, *, end: int, unit: str = "user", by: str | None = None, hours: list[float] | None = None,
+    min_units: int = 0, level: float = 0.95,
+) -> pd.DataFrame:  # fmt: skip
+    """The share that has bought by each hour after its first view: 1 − Kaplan–Meier, by segment.
+
+    Parameters
+    ----------
+    journeys, end, unit, by
+        As in `durations`.
+    hours : list of float, optional
+        When to read the curve; by default 60 even steps to the end of the window.
+    min_units : int
+        Segments with fewer units are left out, and a curve ends where fewer are still at risk.
+    level : float
+        Pointwise confidence, 0…1 exclusive.
+
+    Returns
+    -------
+    DataFrame
+        `segment, hours, at_risk, bought_share, bought_share_ci_low, bought_share_ci_high`, in order of segments and
+        hours.
+    """
+    columns = ["segment", "hours", "at_risk", "bought_share", "bought_share_ci_low", "bought_share_ci_high"]
+    counts = durations(journeys, end=end, unit=unit, by=by)
+    names = {0: "all"} if by is None else segment_names(journeys, by)
+    longest = 0.0 if counts.empty else float(counts["time"].max())
+    grid = [float(h) for h in np.linspace(0, longest, 61)] if hours is None else hours
+    tables = []
+    for segment, part in counts.groupby("segment"):
+        curve = survival.happened_by(survival.kaplan_meier(part, level=level), grid)
+        curve = curve[curve.at_risk >= max(min_units, 1)] if len(curve) else curve
+        if len(curve) and part[["events", "censored"]].to_numpy().sum() >= min_units:
+            tables.append(curve.assign(segment=names.get(int(segment), "all others")))
+    if not tables:
+        return missing(columns, counts.attrs.get("reason", f"no segment has {min_units} units to follow"))
+    table = pd.concat(tables, ignore_index=True).rename(columns={"time": "hours"})
+    table = table.rename(columns={f"share{s}": f"bought_share{s}" for s in ("", "_ci_low", "_ci_high")})
+    return table[columns]
+
+
+# A log whose truth is known -------------------------------------------------------------------------------------------
+
+
+def simulated_log(
+    *, users: int = 2_000, days: int = 9, cart_rate: float = 0.4, buy_rate: float = 0.5, mean_hours: float = 24,
+    seed: int = 21,
+) -> ir.Table:  # fmt: skip
+    """Users with one item each, who view, then perhaps put it into the cart, then perhaps buy: with known chances.
+
+    Each views at a moment spread evenly over the window. With chance `cart_rate` a cart follows, and after it with
+    chance `buy_rate` a purchase, each after an exponential time with mean `mean_hours`. What lies after the window is
+    not seen.
+
+    Returns
+    -------
+    ibis Table
+        A log with `user_id, item_id, category_id, behavior, timestamp, day, hour`; day 0 is 1970-01-01.
+    """
+    rng = np.random.default_rng(seed)
+    view = rng.integers(0, days * 86_400, users)
+    cart = view + 1 + (rng.exponential(mean_hours * 3600, users)).astype(int)
+    buy = cart + 1 + (rng.exponential(mean_hours * 3600, users)).astype(int)
+    carted = rng.random(users) < cart_rate
+    bought = carted & (rng.random(users) < buy_rate)
+    person = np.arange(users)
+    parts = [(person, "pv", view), (person[carted], "cart", cart[carted]), (person[bought], "buy", buy[bought])]
+    log = pd.concat([pd.DataFrame({"user_id": u, "behavior": b, "timestamp": t}) for u, b, t in parts])
+    log = log[log.timestamp < days * 86_400].assign(item_id=lambda t: t.user_id, category_id=1)
+    moment = pd.to_datetime(log.timestamp, unit="s")
+    return as_table(log.assign(day=moment.dt.normalize(), hour=moment.dt.hour))
+
+
+def simulated_truth(hours: float, *, cart_rate: float = 0.4, buy_rate: float = 0.5, mean_hours: float = 24) -> float:
+    """The true share of `simulated_log`'s users who have bought within `hours` of their view, had all been followed.
+
+    The two waiting times add up to a gamma distribution: cart_rate · buy_rate · (1 − (1 + x)·exp(−x)), x = hours /
+    mean_hours; 0…1.
+
+    >>> round(simulated_truth(24), 4), round(simulated_truth(10_000), 4)
+    (0.0528, 0.2)
+    """
+    x = hours / mean_hours
+    return cart_rate * buy_rate * float(1 - (1 + x) * np.exp(-x))
+
+
+def drop_off(table: pd.DataFrame) -> pd.DataFrame:
+    """Where a closed funnel loses most: units lost between neighbouring steps.
+
+    >>> drop_off(step_rates([10, 4, 3], labels=["pv", "cart", "buy"]))
+                 from  to  lost  lost_rate
+    0              pv  cart     6       0.60
+    1            cart   buy     1       0.25
+    """
+    rows = []
+    for (_, a), (_, b) in pairwise(table.iterrows()):
+        lost = a.units - b.units
+        rows.append((a["name"], b["name"], lost, lost / a.units if a.units else None))
+    return pd.DataFrame(rows, columns=["from", "to", "lost", "lost_rate"])
