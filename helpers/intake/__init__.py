@@ -6,7 +6,6 @@ checked against an independent count of the raw bytes. Where the count does not 
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from helpers import study as _study
-from helpers.intake.cache import Remembered, lock, new_temporary, publish, read_verified, sweep
+from helpers.intake.cache import (
+    Remembered,
+    lock,
+    new_temporary,
+    publish,
+    read_verified,
+    settings_hash,
+    sha256_of,
+    sweep,
+)
 from helpers.intake.errors import IntakeError
-from helpers.study import Study, nearest
+from helpers.study import Study, TableInput, nearest
 
 __all__ = ["Ingested", "IntakeError", "ingest", "ingest_all"]
 
@@ -97,8 +105,6 @@ def _place(folder: Path, table: str, data_hash: str) -> Path:
 
 
 def _cached(study: Study, table: str, folder: Path, inputs: list[str]) -> Ingested | None:
-    from helpers.intake.build import settings_hash
-
     data_hash = settings_hash(study, table, inputs)
     final = _place(folder, table, data_hash)
     manifest = read_verified(final, data_hash)
@@ -108,20 +114,13 @@ def _cached(study: Study, table: str, folder: Path, inputs: list[str]) -> Ingest
 
 
 def _build(study: Study, table: str, folder: Path, remembered: Remembered, said: Progress) -> Ingested:
-    from helpers.intake.build import TableBuild, settings_hash
-    from helpers.intake.preflight import preflight
+    from helpers.intake.build import TableBuild
 
     given = study.tables[table]
-    flights, states = [], []
+    flights = []
     for path in given.paths:
-        with contextlib.suppress(OSError):
-            states.append((path, Remembered._state(path)))
-        flights.append(
-            preflight(path, given.encoding, progress=lambda part, p=path: said(f"{table}: hashing {p.name}", part))
-        )
+        flights.append(_flight(path, given, remembered, lambda part, p=path: said(f"{table}: hashing {p.name}", part)))
     inputs = [f.sha256 for f in flights]
-    for (path, state), sha in zip(states, inputs, strict=True):
-        remembered.keep(path, sha, state=state)
     if found := _cached(study, table, folder, inputs):
         return found
     data_hash = settings_hash(study, table, inputs)
@@ -137,6 +136,25 @@ def _build(study: Study, table: str, folder: Path, remembered: Remembered, said:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Ingested(table, final / "data.parquet", final / "rejects.parquet", manifest, data_hash)
+
+
+def _flight(path: Path, given: TableInput, remembered: Remembered, said: Callable[[float], None]) -> Any:
+    """Pre-flight of one file; its hash is remembered."""
+    from helpers.intake.lines import unreadable
+    from helpers.intake.parquet_files import parquet_flight
+    from helpers.intake.preflight import preflight
+
+    try:
+        state = Remembered.state(path)
+        flight = (
+            parquet_flight(path, sha256_of(path))
+            if given.format == "parquet"
+            else preflight(path, given.encoding, progress=said)
+        )
+    except OSError as error:
+        raise unreadable(path, error) from None
+    remembered.keep(path, flight.sha256, state=state)
+    return flight
 
 
 def _disk(error: OSError, folder: Path) -> str:

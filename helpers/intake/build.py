@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +15,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from helpers.intake.cache import FILES, sha256_of, write_manifest
+from helpers.intake.cache import FILES, VERSION, sha256_of, write_manifest
 from helpers.intake.checks import Rules
 from helpers.intake.errors import IntakeError
 from helpers.intake.files import LINE_BITS, CsvFile
 from helpers.intake.layout import first_row_is_data, layout_of
 from helpers.intake.ledger import BLANK, CODE, CONTINUATION, HEADER, Ledger
 from helpers.intake.lines import CHUNK
+from helpers.intake.parquet_files import ParquetFile, ParquetFlight, sources_of
 from helpers.intake.preflight import Preflight
-from helpers.intake.records import split_record
 from helpers.intake.sorting import Sorter, cuts_of, same_as_before, sorted_rows
 from helpers.intake.times import Calendar, unit_of
 from helpers.study import Study, zone
 from helpers.tables import TABLES, Table
 
-VERSION = 1
 ROW_GROUP = 1 << 20
 Progress = Callable[[str, float], None]
+Flight = Preflight | ParquetFlight
+File = CsvFile | ParquetFile
 
 
 @dataclass
@@ -66,21 +65,6 @@ def rules_of(study: Study, table: str) -> Rules:
     return Rules(contract, ids, given.behavior_codes or words, window=window)
 
 
-def settings_hash(study: Study, table: str, inputs: list[str]) -> str:
-    """sha256 that identifies the inputs and everything that decides what becomes of them."""
-    given, contract = study.tables[table], TABLES[table]
-    settings = {
-        "version": VERSION,
-        "inputs": inputs,
-        "contract": asdict(contract),
-        "input": {k: v for k, v in given.model_dump(mode="json").items() if k != "path"},
-        "names": [p.name for p in given.paths],
-        "window": [study.start_epoch, study.end_epoch],
-        "zone": study.time_zone,
-    }
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
 class TableBuild:
     """The making of one cached table in a temporary folder."""
 
@@ -90,7 +74,7 @@ class TableBuild:
         self.notes: list[str] = []
         self.spans: dict[int, int] = {}
 
-    def run(self, flights: list[Preflight], data_hash: str) -> dict[str, Any]:
+    def run(self, flights: list[Flight], data_hash: str) -> dict[str, Any]:
         """Read, check, sort and write; the manifest."""
         files = self._files(flights)
         book = Ledger(self.folder / FILES[1])
@@ -108,36 +92,47 @@ class TableBuild:
 
     # files ------------------------------------------------------------------------------------------------------
 
-    def _files(self, flights: list[Preflight]) -> list[CsvFile]:
-        files = []
-        for i, (path, before) in enumerate(zip(self.given.paths, flights, strict=True)):
-            layout = layout_of(before, self.contract, self.given)
-            rules = rules_of(self.study, self.table)
-            file = CsvFile(path, i, before, layout, rules)
-            if first_row_is_data(layout, self.given) and file.is_row(_fields(layout.header, file)):
-                raise IntakeError(
-                    f"{path.name}, line {layout.header_line}: the study file says header: true, but this line is a "
-                    "row of data. Say header: false."
-                )
-            files.append(replace(file, rules=self._with_units(file)))
+    def _files(self, flights: list[Flight]) -> list[File]:
+        open_one = self._parquet if self.given.format == "parquet" else self._csv
+        files = [open_one(i, p, f) for i, (p, f) in enumerate(zip(self.given.paths, flights, strict=True))]
+        files = [replace(f, rules=replace(f.rules, units=self._units(f))) for f in files]
         fractions = any(u != "s" for f in files for u in f.rules.units.values())
         return [replace(f, rules=replace(f.rules, fractions=fractions)) for f in files]
 
-    def _with_units(self, file: CsvFile) -> Rules:
+    def _parquet(self, number: int, path: Path, before: ParquetFlight) -> ParquetFile:
+        rules = rules_of(self.study, self.table)
+        sources = sources_of(path, self.contract, self.given, rules.id_types)
+        return ParquetFile(path, number, before, sources, rules)
+
+    def _csv(self, number: int, path: Path, before: Preflight) -> CsvFile:
+        layout = layout_of(before, self.contract, self.given)
+        file = CsvFile(path, number, before, layout, rules_of(self.study, self.table))
+        if first_row_is_data(layout, self.given) and file.is_row(file.fields(layout.header)):
+            raise IntakeError(
+                f"{path.name}, line {layout.header_line}: the study file says header: true, but this line is a "
+                "row of data. Say header: false."
+            )
+        return file
+
+    def _units(self, file: File) -> dict[str, str]:
         """Units of all columns of instants, declared or found by range in a sample."""
         units = {}
-        sample = _sample(file)
         for column in self.contract.columns:
-            if column.kind != "instant" or column.name not in file.layout.shape.positions:
+            if column.kind != "instant" or column.name not in file.columns:
                 continue
-            unit = self.given.timestamp_unit
-            if unit == "auto":
-                unit = unit_of(sample[column.name].to_pylist()) or "s"
-                if unit != "s":
-                    words = {"ms": "milliseconds", "us": "microseconds", "iso": "ISO 8601 texts"}[unit]
-                    self._note(f"{column.name}: times are {words}, converted to seconds")
+            values, unit = file.sample[column.name], self.given.timestamp_unit
+            if pa.types.is_timestamp(values.type):
+                unit = "us"  # its type says the rest
+            elif unit == "auto":
+                unit = unit_of([str(v) for v in values.to_pylist() if v is not None]) or "s"
+                self._note_unit(column.name, unit)
             units[column.name] = unit
-        return replace(file.rules, units=units)
+        return units
+
+    def _note_unit(self, column: str, unit: str) -> None:
+        words = {"ms": "milliseconds", "us": "microseconds", "iso": "ISO 8601 texts"}
+        if unit in words:
+            self._note(f"{column}: times are {words[unit]}, converted to seconds")
 
     def _note(self, text: str) -> None:
         if text not in self.notes:
@@ -145,7 +140,7 @@ class TableBuild:
 
     # reading ----------------------------------------------------------------------------------------------------
 
-    def _read(self, files: list[CsvFile], book: Ledger, tallies: list[Tally]) -> Sorter:
+    def _read(self, files: list[File], book: Ledger, tallies: list[Tally]) -> Sorter:
         sorter = self._sorter(files)
         for file, tally in zip(files, tallies, strict=True):
             done = 0
@@ -158,10 +153,10 @@ class TableBuild:
                 self.progress(f"{self.table}: reading {file.path.name}", done / max(1, file.before.lines))
         return sorter
 
-    def _sorter(self, files: list[CsvFile]) -> Sorter:
+    def _sorter(self, files: list[File]) -> Sorter:
         schema, by = files[0].rules.schema, self._keys(files[0].rules)
         rows = sum(f.before.lines for f in files)
-        sample = [_sample(f)[by[0]] for f in files] if rows > CHUNK // 8 else []
+        sample = [f.sample[by[0]] for f in files] if rows > CHUNK // 8 else []
         cuts = []
         if sample:
             wanted = schema.field(by[0]).type
@@ -182,7 +177,7 @@ class TableBuild:
 
     # duplicates, order, writing -------------------------------------------------------------------------------------
 
-    def _write(self, sorter: Sorter, writer: _Writer, book: Ledger, files: list[CsvFile]) -> dict[str, int]:
+    def _write(self, sorter: Sorter, writer: _Writer, book: Ledger, files: list[File]) -> dict[str, int]:
         """Drop duplicates, sort in the order on disk, write; the counts of duplicates."""
         doubles = _Doubles(self, sorter.by)
         kept = (doubles.drop(t) for t in _in_order(sorter))
@@ -207,7 +202,7 @@ class TableBuild:
 
     def _manifest(
         self,
-        files: list[CsvFile],
+        files: list[File],
         tallies: list[Tally],
         book: Ledger,
         rows: int,
@@ -230,7 +225,7 @@ class TableBuild:
             "newline": _together(f.before.newline for f in files),
             "delimiter": self.given.delimiter,
             "rows": rows,
-            "columns": [c for c in self.contract.names if any(c in f.layout.shape.positions for f in files)],
+            "columns": [c for c in self.contract.names if any(c in f.columns for f in files)],
             "notes": self._notes(files),
             "duplicates": {"policy": self.given.duplicates, "exact": doubles["exact"], "key": doubles["key"]},
             "files": {name: sha256_of(self.folder / name) for name in FILES},
@@ -271,9 +266,9 @@ class TableBuild:
             f"Check columns, ids, codes and units in the study file (its window is {window})."
         )
 
-    def _notes(self, files: list[CsvFile]) -> list[str]:
+    def _notes(self, files: list[File]) -> list[str]:
         for file in files:
-            for note in file.layout.notes:
+            for note in file.notes:
                 self._note(note)
             if file.before.encoding == "gb18030":
                 self._note(f"{file.path.name} was read as GB18030")
@@ -284,12 +279,6 @@ class TableBuild:
             if not file.before.terminated:
                 self._note(f"{file.path.name} does not end with a line end")
         return self.notes
-
-
-def _fields(line: bytes, file: CsvFile) -> list[bytes]:
-    shape = file.layout.shape
-    found = split_record(line, shape.delimiter, quoting=shape.quoting)
-    return found[0] if found else []
 
 
 def _together(values: Iterator[str]) -> str:
@@ -306,20 +295,6 @@ def _merged(tallies: list[Tally]) -> list[Tally]:
             )
         by_name[each.name] = each
     return list(by_name.values())
-
-
-def _sample(file: CsvFile) -> pa.Table:
-    """The rows of the pre-flight sample as text columns."""
-    shape = file.layout.shape
-    rows = [
-        found[0]
-        for piece in file.before.sample
-        for line in piece.splitlines()[:5000]
-        if (found := split_record(line, shape.delimiter, quoting=shape.quoting)) and len(found[0]) == shape.width
-    ]
-    return pa.table(
-        {c: pa.array([r[i].decode("utf-8", "replace") for r in rows], pa.string()) for c, i in shape.positions.items()}
-    )
 
 
 def _as_key(values: pa.ChunkedArray, wanted: pa.DataType) -> pa.Array:
@@ -382,7 +357,7 @@ class _Doubles:
         if len(at):
             self.found.append((at, first, equal))
 
-    def ledger_rows(self, files: list[CsvFile]) -> Iterator[pa.Table]:
+    def ledger_rows(self, files: list[File]) -> Iterator[pa.Table]:
         """The ledger's rows for all duplicates, file by file in the order of lines."""
         if not self.found:
             return

@@ -9,14 +9,35 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from helpers.intake.errors import IntakeError
+from helpers.study import Study
+from helpers.tables import TABLES
+
+VERSION = 1
+"""Raised whenever the same input would become another table: old caches are then not used."""
 
 FILES = ("data.parquet", "rejects.parquet")
 TEMPORARY = ".intake-tmp-"
 SETTLED_NS = 2_000_000_000
+
+
+def settings_hash(study: Study, table: str, inputs: list[str]) -> str:
+    """sha256 that identifies the inputs and everything that decides what becomes of them."""
+    given, contract = study.tables[table], TABLES[table]
+    settings = {
+        "version": VERSION,
+        "inputs": inputs,
+        "contract": asdict(contract),
+        "input": {k: v for k, v in given.model_dump(mode="json").items() if k != "path"},
+        "names": [p.name for p in given.paths],
+        "window": [study.start_epoch, study.end_epoch],
+        "zone": study.time_zone,
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:
@@ -102,7 +123,7 @@ def lock(folder: Path, study: str) -> Iterator[None]:
             file.seek(0)
             holder = file.read(40).strip() or "unknown"
             raise IntakeError(
-                f"Another run is working on this study ({study!r}, process {holder}). Wait until it ends, then try again."
+                f"Another run is working on this study ({study!r}, process {holder}). Wait until it has ended."
             )
         file.seek(0)
         file.truncate()
@@ -148,14 +169,14 @@ class Remembered:
         return hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
 
     @staticmethod
-    def _state(path: Path) -> list[int]:
+    def state(path: Path) -> list[int]:
         stat = path.stat()
         return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
     def sha256(self, path: Path) -> str | None:
         """The hash of an unchanged file, else None."""
         known = self._known.get(self._key(path))
-        return known["sha256"] if known and known["state"] == self._state(path) else None
+        return known["sha256"] if known and known["state"] == self.state(path) else None
 
     def keep(self, path: Path, sha256: str, *, state: list[int]) -> None:
         """Remember a hash. `state` was taken before hashing.
@@ -163,7 +184,7 @@ class Remembered:
         A file changed a moment ago may change again within the same tick of its clock, so it is not remembered.
         """
         fresh = time.time_ns() - max(state[1], state[2]) < SETTLED_NS
-        if fresh or state != self._state(path):
+        if fresh or state != self.state(path):
             return
         self._known[self._key(path)] = {"state": state, "sha256": sha256}
         temporary = self.path.with_name(f"{TEMPORARY}inputs-{os.getpid()}")

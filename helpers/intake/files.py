@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,11 @@ from helpers.intake.layout import Layout
 from helpers.intake.ledger import BLANK, CODE, CONTINUATION, HEADER, OK, RAW_CAP
 from helpers.intake.lines import LINE_CAP, Block, blocks
 from helpers.intake.preflight import Preflight
-from helpers.intake.records import Rows, rows_of
+from helpers.intake.records import Rows, rows_of, split_record
 
 LINE_BITS = 40
 WORKERS = 2
+SAMPLE_ROWS = 40_000
 CUT_SHOWS = {"code", "flag", "date", "month"}
 
 
@@ -38,6 +40,13 @@ class Part:
     spans: dict[int, int] = field(default_factory=dict)
 
 
+def typed_rows(checked: Checked, rules: Rules, at: np.ndarray) -> pa.Table:
+    """The good rows in the schema that intake works with; `at` tells file and row."""
+    good, columns = checked.why == OK, {**checked.columns, "_at": pa.array(at)}
+    table = pa.table([columns.get(f.name, pa.nulls(len(at), f.type)) for f in rules.schema], schema=rules.schema)
+    return table if good.all() else table.filter(pa.array(good))
+
+
 @dataclass(frozen=True)
 class CsvFile:
     """A file with all that is needed to read it."""
@@ -47,6 +56,33 @@ class CsvFile:
     before: Preflight
     layout: Layout
     rules: Rules
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the contract that the file brings."""
+        return list(self.layout.shape.positions)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth saying about the layout."""
+        return self.layout.notes
+
+    @cached_property
+    def sample(self) -> pa.Table:
+        """Some rows of the pre-flight sample as text columns."""
+        shape = self.layout.shape
+        lines = [line for piece in self.before.sample for line in piece.splitlines()]
+        found = (
+            split_record(line, shape.delimiter, quoting=shape.quoting)
+            for line in lines[:: max(1, len(lines) // SAMPLE_ROWS)]
+        )
+        rows = [f[0] for f in found if f and len(f[0]) == shape.width]
+        return pa.table(
+            {
+                c: pa.array([r[i].decode("utf-8", "replace") for r in rows], pa.string())
+                for c, i in shape.positions.items()
+            }
+        )
 
     def parts(self) -> Iterator[Part]:
         """All parts of the file in order. Without quotes blocks are independent and two are worked on at once."""
@@ -94,16 +130,22 @@ class CsvFile:
         checked = check(rows.table, self.rules)
         if block.unterminated and rows.used == len(block):
             self._doubt_last(block, rows, checked, _least(shortest, rows.shortest_last))
-        good = checked.why == OK
         rows.why[rows.line] = checked.why
-        table = self._typed(checked, rows, block, good)
+        table = typed_rows(checked, self.rules, (self.number << LINE_BITS) + block.first_line + rows.line)
         spans = {block.first_line + i: n for i, n in rows.spans.items()}
         return Part(
             table, self._rejects(block, rows, checked), self._tally(rows.why), rows.shortest_last, rows.used, spans
         )
 
+    def fields(self, line: bytes) -> list[bytes]:
+        """The fields of one line; none where it is broken."""
+        found = split_record(line, self.layout.shape.delimiter, quoting=self.layout.shape.quoting)
+        return found[0] if found else []
+
     def is_row(self, fields: list[bytes]) -> bool:
-        """Do these fields pass all checks?"""
+        """Do these fields pass all checks, but for the window?"""
+        if len(fields) != self.layout.shape.width:
+            return False
         cells = {c: pa.array([fields[i].decode("utf-8", "replace")]) for c, i in self.layout.shape.positions.items()}
         return bool((check(pa.table(cells), replace(self.rules, window=None)).why == OK).all())
 
@@ -158,13 +200,6 @@ class CsvFile:
         if kind in CUT_SHOWS or (shape.quoting and content.endswith(b'"')) or shortest is None:
             return False
         return len(content) - content.rfind(shape.delimiter.encode()) - 1 < shortest
-
-    def _typed(self, checked: Checked, rows: Rows, block: Block, good: np.ndarray) -> pa.Table:
-        at = (self.number << LINE_BITS) + block.first_line + rows.line
-        columns = {**checked.columns, "_at": pa.array(at)}
-        schema = self.rules.schema
-        table = pa.table([columns.get(f.name, pa.nulls(len(at), f.type)) for f in schema], schema=schema)
-        return table if good.all() else table.filter(pa.array(good))
 
     def _tally(self, why: np.ndarray) -> Counter:
         values, counts = np.unique(why, return_counts=True)

@@ -253,8 +253,8 @@ def same_as_before(table: pa.Table, columns: list[str]) -> np.ndarray:
     same[1:] = True
     for name in columns:
         values = table[name].combine_chunks()
-        if not pa.types.is_string(values.type) and not values.null_count and not pa.types.is_boolean(values.type):
-            raw = values.to_numpy()
+        if not pa.types.is_string(values.type) and not values.null_count:
+            raw = values.to_numpy(zero_copy_only=False)
             same[1:] &= raw[1:] == raw[:-1]
             continue
         equal = pc.fill_null(pc.equal(values[1:], values[:-1]), False)
