@@ -272,7 +272,7 @@ def clock_warnings(facts: dict[str, Any]) -> list[str]:
 
 def warnings(facts: dict[str, Any], manifests: Mapping[str, dict[str, Any]]) -> tuple[str, ...]:
     """Sentences for the top of every report: what makes all figures of this log doubtful."""
-    found = [note for manifest in manifests.values() for note in manifest.get("notes", ())]
+    found = [f"Intake: {note}." for note in manifests.get("events", {}).get("notes", ())]
     cut = sum(f["rejects"].get("truncated last line", 0) for m in manifests.values() for f in m.get("inputs", ()))
     if cut:
         found.append(
@@ -328,14 +328,20 @@ def assess(
         facts = _kept(CACHE / study.name / "facts.json", _key(study, data_hash), lambda: _facts(study, tables))
     else:
         facts = _facts(study, tables)
+    facts = facts | {"joined_on": _brings(tables, manifests or {}, "users", "joined_on")}
     answers = tuple(answer(q, facts, list(tables)) for q in QUESTIONS)
     return Assessment(facts, warnings(facts, manifests or {}), answers)
 
 
 def _facts(study: Study, tables: dict[str, ir.Table]) -> dict[str, Any]:
-    """Facts about the log, and which optional columns there are."""
-    facts = log_facts(tables["events"], time_zone=study.time_zone) if "events" in tables else dict(NO_EVENTS)
-    return facts | {"joined_on": "users" in tables and "joined_on" in tables["users"].columns}
+    return log_facts(tables["events"], time_zone=study.time_zone) if "events" in tables else dict(NO_EVENTS)
+
+
+def _brings(tables: dict[str, ir.Table], manifests: Mapping[str, dict[str, Any]], table: str, column: str) -> bool:
+    """Did the files bring this optional column? The verified table has it in any case, then without values."""
+    if table not in tables:
+        return False
+    return column in (manifests[table]["columns"] if table in manifests else tables[table].columns)
 
 
 def _key(study: Study, data_hash: str) -> str:

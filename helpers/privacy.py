@@ -1,0 +1,245 @@
+"""What must not be read off a published table: small groups, and people singled out by a few points of their trace.
+
+Small groups are hidden together with a second group, so that no subtraction brings them back (Hundepool et al. 2012).
+Unicity says how many people a few points of their trace single out (de Montjoye et al. 2013).
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from helpers.intervals import wilson
+
+HIDDEN = "hidden"
+"""The column that `suppress` adds: why a row shows no numbers."""
+TIME_UNITS = {"day": "D", "week": "W", "month": "M"}
+UNICITY = ("points", "item", "time_unit", "users", "singled_out_share", "ci_low", "ci_high", "method")
+
+
+class PrivacyError(ValueError):
+    """An argument that no private table can be made with; the message names it and the cure."""
+
+
+def suppress(
+    table: pd.DataFrame,
+    *,
+    count: str,
+    min_cell: int,
+    values: list[str] | tuple[str, ...],
+    by: str | list[str] | None = None,
+    additive: bool = True,
+) -> pd.DataFrame:
+    """Hide groups of fewer than `min_cell` people, and what would bring them back by subtraction.
+
+    A row with count < min_cell loses its count and values: also a count of 0 and a rate of 0 or 1, which say of every
+    member what he did. Where groups add up to a total that the reader can know, a single hidden row is that total less
+    the others; so in every such total the smallest shown rows are hidden, too, until at least two rows are hidden and
+    together hold `min_cell` people. Both kinds carry the same words, so that nobody can tell them apart.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a group.
+    count : str
+        The column with the number of people of the group, ≥ 0.
+    min_cell : int
+        The smallest group that may be shown.
+    values : list of str
+        The columns that are lost with the count: everything measured on the group.
+    by : str or list of str, optional
+        Columns whose groups of rows have a total of their own: rows and columns of a cross table, for example. Without
+        it the whole table has one total.
+    additive : bool
+        False where the groups overlap, such as buyers by category: then there is no total to subtract from.
+
+    Returns
+    -------
+    DataFrame
+        The same rows in the same order; hidden numbers are missing, and a column `hidden` says 'fewer than 10, or
+        protects such a group' (empty where the row is shown).
+
+    Raises
+    ------
+    PrivacyError
+        A column that the table does not have, a missing or negative count, or min_cell < 1.
+
+    Notes
+    -----
+    A group that is the only one of its total has no second row to hide with it: hide that total as well. With two
+    sets of totals every line of the cross table is safe from subtraction within that line.
+
+    References
+    ----------
+    Hundepool et al. (2012): hundepool2012.
+
+    Examples
+    --------
+    West alone would be 60 − 30 − 12 − 15 = 3, so the smallest other group is hidden with it:
+
+    >>> t = pd.DataFrame({"region": ["N", "E", "S", "W"], "users": [30, 12, 15, 3], "buy_rate": [.5, .4, .2, 1.]})
+    >>> suppress(t, count="users", min_cell=10, values=["buy_rate"])[["region", "users", "buy_rate"]]
+      region  users  buy_rate
+    0      N     30       0.5
+    1      E   <NA>       NaN
+    2      S     15       0.2
+    3      W   <NA>       NaN
+    """
+    margins = [by] if isinstance(by, str) else list(by or [])
+    counts = _checked(table, count, min_cell, [*values, *margins])
+    hidden = counts < min_cell
+    lines = [np.arange(len(table))] if not margins else _lines(table, margins)
+    while additive and any(_hide_one_more(line, counts, hidden, min_cell) for line in lines):
+        pass
+    result = table.copy()
+    for column in dict.fromkeys([count, *values]):
+        result[column] = _masked(result[column], hidden)
+    result[HIDDEN] = np.where(hidden, f"fewer than {min_cell}, or protects such a group", "")
+    return result
+
+
+def _checked(table: pd.DataFrame, count: str, min_cell: int, columns: list[str]) -> np.ndarray:
+    for name in (count, *columns):
+        if name not in table.columns:
+            raise PrivacyError(f"column {name!r} is not in the table; it has {', '.join(map(str, table.columns))}")
+    if min_cell < 1:
+        raise PrivacyError(f"min_cell {min_cell!r} hides nothing; take 1 or more (10 is usual)")
+    counts = pd.to_numeric(table[count]).to_numpy(dtype=float, na_value=np.nan)
+    if len(counts) and not (counts >= 0).all():
+        raise PrivacyError(f"column {count!r} holds a missing or negative number of people; count again")
+    return counts
+
+
+def _lines(table: pd.DataFrame, margins: list[str]) -> list[np.ndarray]:
+    """Positions of the rows of every total."""
+    return [np.asarray(rows) for m in margins for rows in table.groupby(m, dropna=False).indices.values()]
+
+
+def _hide_one_more(line: np.ndarray, counts: np.ndarray, hidden: np.ndarray, min_cell: int) -> bool:
+    """Hide the smallest shown row of a line that gives a hidden one away; was there one?"""
+    there = hidden[line]
+    safe = not there.any() or (there.sum() >= 2 and counts[line][there].sum() >= min_cell)
+    if safe or there.all():
+        return False
+    shown = line[~there]
+    hidden[shown[np.argmin(counts[shown])]] = True
+    return True
+
+
+def _masked(column: pd.Series, hidden: np.ndarray) -> pd.Series:
+    """The column with missing values where hidden; whole numbers stay whole."""
+    if pd.api.types.is_integer_dtype(column):
+        return column.astype("Int64").mask(hidden)
+    if pd.api.types.is_bool_dtype(column):
+        return column.astype("boolean").mask(hidden)
+    return column.mask(hidden)
+
+
+def unicity(
+    events: ir.Table,
+    *,
+    points: int | tuple[int, ...] = (1, 2, 3),
+    item: str = "item_id",
+    time_unit: str = "day",
+    top: int | None = None,
+    sample: int = 500,
+    seed: int = 1,
+) -> pd.DataFrame:
+    """How many users do a few points of their trace single out?
+
+    A point is *this item on this day*. unicity(k) = share of users of whom k random own points belong to no other user,
+    range 0…1; 1: k points known from elsewhere (a bill, a post) find everybody's whole trace. One point: the exact
+    expectation over all users and all their points. More points: one random draw for each of `sample` users, with a
+    Wilson interval. A user with fewer points gives all that he has.
+
+    Parameters
+    ----------
+    events : ibis Table
+        The log, with `day`.
+    points : int or tuple of int
+        Numbers of points, 1…10.
+    item : str
+        'item_id', or 'category_id' for a coarser trace.
+    time_unit : str
+        'day', 'week' or 'month'.
+    top : int, optional
+        Keep so many of the most frequent items or categories and call the rest *other*: coarser still.
+    sample, seed : int
+        Number of users drawn for two and more points, and the seed of the draw.
+
+    Returns
+    -------
+    DataFrame
+        One row a number of points: points, item, time_unit, users (looked at), singled_out_share, ci_low, ci_high
+        (missing where exact), method ('exact' or 'sample').
+
+    Raises
+    ------
+    PrivacyError
+        An unknown item column or time unit, or points outside 1…10.
+
+    References
+    ----------
+    de Montjoye et al. (2013): demontjoye2013.
+    """
+    wanted = (points,) if isinstance(points, int) else tuple(points)
+    if item not in ("item_id", "category_id") or time_unit not in TIME_UNITS:
+        raise PrivacyError(f"item {item!r}, time_unit {time_unit!r}: take item_id or category_id, and day, week, month")
+    if not wanted or min(wanted) < 1 or max(wanted) > 10:
+        raise PrivacyError(f"points {points!r}: take numbers from 1 to 10")
+    trace = _trace(events, item, time_unit, top)
+    rows = [_exact(trace) if k == 1 else _sampled(trace, k, sample, seed) for k in wanted]
+    table = pd.DataFrame(rows).assign(points=wanted, item=item, time_unit=time_unit)
+    if top is not None:
+        table["item"] = f"{item}, the {top} most frequent"
+    return table[list(UNICITY)]
+
+
+def _trace(events: ir.Table, item: str, time_unit: str, top: int | None) -> ir.Table:
+    """One row a user and point: user_id, place, time."""
+    place = events[item].cast("string")
+    if top is not None:
+        often = events.group_by(place=place).agg(n=ibis._.count())
+        often = often.order_by(often.n.desc(), often.place).limit(top).select(kept="place")
+        events = events.mutate(place=place).left_join(often, ibis._.place == often.kept)
+        place = events.kept.fill_null("other")
+    time = events.day.truncate(TIME_UNITS[time_unit])
+    return events.select(user_id=events.user_id, place=place, time=time.cast("date")).distinct()
+
+
+def _exact(trace: ir.Table) -> dict:
+    holders = trace.group_by("place", "time").agg(holders=ibis._.count())
+    own = trace.join(holders, ["place", "time"])
+    users = own.group_by("user_id").agg(share=(own.holders == 1).cast("float64").mean())
+    found = users.agg(users=users.count(), singled_out_share=users.share.mean()).execute().iloc[0]
+    share = None if pd.isna(found["singled_out_share"]) else float(found["singled_out_share"])
+    return {"users": int(found["users"]), "singled_out_share": share, "ci_low": None, "ci_high": None} | {
+        "method": "exact"
+    }
+
+
+def _sampled(trace: ir.Table, k: int, sample: int, seed: int) -> dict:
+    drawn = _draw(trace, k, sample, seed)
+    users = int(drawn["draw"].nunique())
+    if not users:
+        return {"users": 0, "singled_out_share": None, "ci_low": None, "ci_high": None, "method": "sample"}
+    known = ibis.memtable(drawn.drop(columns="user_id"))
+    held = trace.join(known, ["place", "time"])
+    held = held.group_by("draw", "needed", "user_id").agg(n=ibis._.count())
+    by_draw = held.filter(held.n == held.needed).group_by("draw").agg(holders=ibis._.count())
+    alone = int(by_draw.filter(by_draw.holders == 1).count().execute())
+    low, high = wilson(alone, users)
+    return {"users": users, "singled_out_share": alone / users, "ci_low": low, "ci_high": high, "method": "sample"}
+
+
+def _draw(trace: ir.Table, k: int, sample: int, seed: int) -> pd.DataFrame:
+    """k random own points of each of `sample` random users: draw, needed, user_id, place, time."""
+    rng = np.random.default_rng([seed, k])
+    users = trace.select("user_id").distinct().order_by("user_id").execute()["user_id"]
+    chosen = users.iloc[np.sort(rng.permutation(len(users))[:sample])]
+    mine = trace.filter(trace.user_id.isin(chosen.tolist())).order_by("user_id", "place", "time").execute()
+    mine = mine.assign(chance=rng.random(len(mine)), draw=mine.groupby("user_id").ngroup())
+    drawn = mine.sort_values(["draw", "chance"]).groupby("draw").head(k).drop(columns="chance")
+    return drawn.assign(needed=drawn.groupby("draw")["place"].transform("size"))
