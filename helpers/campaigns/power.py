@@ -165,7 +165,7 @@ def minimum_effect(
     >>> round(minimum_effect(users=64, sd=1), 2)
     0.5
     """
-    _check_plan(effect=1e-12, base=base, sd=sd, alpha=alpha)
+    _check_plan(effect=-1e-12 if base == 1 else 1e-12, base=base, sd=sd, alpha=alpha)
     if not users >= 2 or not alpha < power < 1:
         raise ExperimentError(f"users {users!r}, power {power!r}: take at least 2 people and a power of alpha…1")
     if sd is not None:
