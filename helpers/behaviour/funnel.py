@@ -109,8 +109,9 @@ def deepest_step(
     window_hours : float
         Hours from the first to the last event of a chain, above 0; exactly so many are allowed.
     strict : bool
-        True: nothing else of the unit may lie between the events of a chain. Events of one second are then taken in the
-        order of the steps.
+        True: between the events of a chain nothing else may lie but repeats of the steps already taken; an event
+        outside the funnel, or one that jumps ahead, breaks the chain. Events of one second are taken in the order of
+        the steps.
     same_second : bool
         True: events of one second count as in order. False: each event must be later than the one before (not used with
         `strict`).
@@ -157,26 +158,32 @@ def _chain(
 ) -> ir.Table:
     """Add `name`: the step that each event completes, 0 where it completes none, and `name`_ends."""
     clock, number = "timestamp", "step_number"
-    before = ibis.window(group_by=keys, order_by=clock, range=(None, 0 if same_second else -1))
-    # of one second: the events of the funnel in the order of its steps, then all others
-    one_by_one = ibis.window(group_by=keys, order_by=[clock, _rank(table), "item_id", "behavior"])
+    until_now = ibis.window(group_by=keys, order_by=clock, range=(None, 0 if same_second else -1))
     table = table.mutate(start_1=ibis.ifelse(table[number] == 1, table[clock], None))
     for k in range(2, length + 1):
-        last = table[f"start_{k - 1}"]
-        start = last.lag().over(one_by_one) if strict else last.max().over(before)
-        table = table.mutate(start=start)
-        fits = (table[number] == k) & (table[clock] - table.start <= seconds)
-        table = table.mutate(**{f"start_{k}": ibis.ifelse(fits, table.start, None)})
+        last = f"start_{k - 1}"
+        start = table[last].max().over(until_now)
+        table = _unbroken(table, keys, k, last) if strict else table.mutate(start=start)
+        in_time = table[clock] - table.start <= seconds
+        table = table.mutate(**{f"start_{k}": ibis.ifelse((table[number] == k) & in_time, table.start, None)})
         if k == 2:
-            ends = (table[number] == length) & (table[clock] - table.start <= seconds)
-            table = table.mutate(**{f"{name}_ends": ends.fill_null(False).cast("int64")})
+            ends = ((table[number] == length) & in_time).fill_null(False)
+            table = table.mutate(**{f"{name}_ends": ends.cast("int64")})
     reached = [ibis.ifelse(table[f"start_{k}"].notnull(), k, 0) for k in range(1, length + 1)]
     table = table.mutate(**{name: ibis.greatest(*reached).cast("int64")})
     return table.drop("start", *(f"start_{k}" for k in range(1, length + 1)))
 
 
-def _rank(table: ir.Table) -> ir.IntegerColumn:
-    return ibis.ifelse(table.step_number == 0, 99, table.step_number)
+def _unbroken(table: ir.Table, keys: list[str], step: int, last: str) -> ir.Table:
+    """The latest start before each event with nothing but earlier steps since: all else breaks the chain."""
+    # of one second: the events of the funnel in the order of its steps, then all others
+    rank = ibis.ifelse(table.step_number == 0, 99, table.step_number)
+    order = ["timestamp", rank, "item_id", "behavior"]
+    breaks = (~table.step_number.between(1, step - 1)).cast("int64")
+    before = ibis.window(group_by=keys, order_by=order, rows=(None, -1))
+    table = table.mutate(block=breaks.sum().over(before).fill_null(0))
+    within = ibis.window(group_by=[*keys, "block"], order_by=order, rows=(None, -1))
+    return table.mutate(start=table[last].max().over(within)).drop("block")
 
 
 def journeys(
@@ -442,7 +449,7 @@ def _rule_rows(journeys: Journeys, unit: str) -> list[dict]:
         every = every & step
     hours = f"{journeys.window_hours:g} h"
     rules = {
-        "last step / all (open)": (ibis.literal(True), did[-1]),
+        "last step / all (open)": (units.pv >= 0, did[-1]),
         "first and last, any order": (did[0], did[0] & did[-1]),
         f"first then last, in {hours}": (did[0], units.ends == 1),
         "all steps, any order": (did[0], every),
