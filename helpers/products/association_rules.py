@@ -288,7 +288,7 @@ def frequent(
             return missing(ITEMSET_COLUMNS, baskets.attrs.get("reason", "no baskets"))
         users, apart = owners(baskets), family(baskets)
         baskets = encode(baskets, min_support=min_support, min_count=min_users)
-    settings = {"min_support": min_support, "min_count": min_users, "max_length": max_length}
+    settings = {"min_support": min_support, "min_count": min_users, "max_length": max_length, "miner": "bitmaps"}
     try:
         table = method.itemsets(baskets, **settings, apart=apart or ())
     except TooManyItemsets as error:
