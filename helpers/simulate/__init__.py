@@ -1,0 +1,14 @@
+"""The demo shop: simulated tables of the contract with a known truth. See README.md in this folder."""
+
+from helpers.simulate.in_memory import simulate_baskets, simulate_customers, simulate_experiment
+from helpers.simulate.settings import SettingsError, ShopSettings
+from helpers.simulate.shop import make_shop
+
+__all__ = [
+    "SettingsError",
+    "ShopSettings",
+    "make_shop",
+    "simulate_baskets",
+    "simulate_customers",
+    "simulate_experiment",
+]

@@ -10,19 +10,18 @@ from helpers.simulate.catalogue import Catalogue, category_ids, item_ids, pick_i
 from helpers.simulate.orders import Lines, Orders
 from helpers.simulate.people import People, draw_needs
 from helpers.simulate.season import BROWSING, CRAWLER_DAY, CRAWLER_VIEWS, OUTAGE, clock_time, in_outage
-from helpers.simulate.settings import DAY, START, Lottery
+from helpers.simulate.settings import DAY, START, Lottery, sorted_unique
 from helpers.tables import BEHAVIORS
 
 PV, FAV, CART, BUY = range(4)
-SESSION_BREAK = 0.19  # probability that an action opens a new session
+SESSION_BREAK = 0.205  # probability that an action opens a new session
 MEAN_GAP, LONGEST_GAP = 75.0, 1_500  # seconds between the actions of a session
 OFFSETS = (-5, -4, -3, -2, -1, 0, 1)  # days from the order (or, without order, from the episode's centre)
-OFFSET_WEIGHTS = (1.0, 1.5, 2.5, 4.0, 7.0, 14.0, 3.0)
-SAME_CATEGORY = 0.62  # of the actions of a session
+OFFSET_WEIGHTS = (0.0, 0.4, 0.8, 1.8, 4.0, 18.0, 1.2)
 SESSION_FOCUS = (0.45, 0.85)  # up to here the episode's need, up to here an interest, beyond: anything
 ORDER_DEPTH = 0.35  # an episode's actions grow with its lines: 1 − depth + depth · lines / mean lines
-MEAN_LINES = 1.95
-SEEN_TODAY = 0.50  # of the bought items are viewed on the same day before
+MEAN_LINES = 2.1
+SEEN_TODAY = 0.37  # of the bought items are viewed on the same day before
 SEEN_EARLIER = 0.12
 CARTED, FAVED = 0.17, 0.05
 _ITEM_BITS, _SECOND_BITS = 18, 25
@@ -92,9 +91,9 @@ def browse(rng: np.random.Generator, people: People, catalogue: Catalogue, episo
     since = np.cumsum(gap)
     second = (start - since[opens])[session] + since
     category = focus[session]
-    stray = np.flatnonzero(rng.random(n, np.float32) >= SAME_CATEGORY)
-    category[stray] = catalogue.viewed.draw(rng, len(stray))
     user = user[session]
+    stray = np.flatnonzero(rng.random(n, np.float32) < people.wander[user])
+    category[stray] = catalogue.viewed.draw(rng, len(stray))
     keep = second >= 0
     item = pick_items(
         rng, catalogue, category, quality=people.quality[user], novelty=people.novelty[user], second=second
@@ -155,7 +154,7 @@ def crawl(rng: np.random.Generator, catalogue: Catalogue, robots: np.ndarray) ->
 
 def finish(rng: np.random.Generator, keys: list[np.ndarray], people: People, *, days: int) -> np.ndarray:
     """Sort and de-duplicate packed events; keep the log's window and the time since joining; apply the outage."""
-    key = np.unique(np.concatenate(keys))
+    key = sorted_unique(np.concatenate(keys))
     user, second, _, behavior = unpack(key)
     joined = np.maximum(people.join_day, 0) * DAY
     inside = (second < days * DAY) & (second >= joined[user])

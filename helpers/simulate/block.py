@@ -11,7 +11,7 @@ from helpers.simulate.campaigns import Trial, planned, run_campaign
 from helpers.simulate.catalogue import Catalogue, make_catalogue
 from helpers.simulate.orders import NEVER, Lines, Orders
 from helpers.simulate.people import People, draw_people, user_ids
-from helpers.simulate.settings import BLOCK, DAY, ShopSettings, stream
+from helpers.simulate.settings import BLOCK, DAY, ShopSettings, sorted_unique, stream
 
 MARGIN_DAYS = 7  # orders shortly after the log's end leave views inside it
 ROBOT_EVERY = 1_000
@@ -95,7 +95,7 @@ def simulate_block(world: World, number: int) -> Block:
     keys = _keys(rng, world, people, [visits, looks], base, more, final)
     events = behaviour.finish(rng("outage"), keys, people, days=world.days)
     if world.days > season.CRAWLER_DAY:
-        events = np.unique(np.concatenate([events, behaviour.crawl(rng("crawler"), catalogue, robots)]))
+        events = sorted_unique(np.concatenate([events, behaviour.crawl(rng("crawler"), catalogue, robots)]))
     touches = _touches(rng, world, people, base[0], more[0], looks, trials)
     return Block(
         first, people, gone, robots, base, followed[inside], trials, *final, events, touches,

@@ -16,7 +16,7 @@ from helpers.simulate.settings import DAY, ShopSettings, day_of, stream
 
 PLANNED_NAMES = tuple(c.name for c in PLANNED)
 FREQUENCIES = (1, 2, 4, 7)
-FREQUENCY_CEILING, FREQUENCY_HALF = 0.22, 1.6
+FREQUENCY_CEILING, FREQUENCY_HALF, FREQUENCY_PUT_OFF = 0.22, 1.6, 0.03
 
 
 def frequency_lift(per_week: float) -> float:
@@ -84,16 +84,23 @@ class Campaign:
         return self.start + self.weeks * 7 * DAY
 
 
+def frequency_offer(per_week: float) -> Offer:
+    """What so many e-mails a week do: added orders, and older customers who have had enough."""
+    return Offer(extra=frequency_lift(per_week), put_off=FREQUENCY_PUT_OFF * per_week, per_week=per_week)
+
+
 CITY_FACTOR = (0.0, 0.50, 0.85, 1.15, 1.50)  # by city_tier: the visible feature on which the effect depends
 GONE_FACTOR = 0.5  # customers who left react half as often
 OLD_AGE = 3  # age bands from 45-54 on may be put off
 FOLLOW_UP = 21 * DAY  # after the window: where a pull-forward leaves its dip
 ENGAGED_CHANCE = (0.20, 0.50, 0.72, 0.86)  # of treatment by number of orders in the six weeks before, if targeted
 ENGAGED_DAYS = 42
+DOSES = tuple(np.arange(0, 7.25, 0.25).tolist())
+"""Messages a week at which the true profit of the frequency test is computed."""
 OPENED, OPEN_FATIGUE, CLICKED = 0.34, 0.06, 0.18
 SRM_LOSS = 0.15
 FREQUENCY_ARMS = {"control": Offer()} | {
-    f"freq_{f}": Offer(extra=frequency_lift(f), per_week=f) for f in FREQUENCIES
+    f"freq_{f}": frequency_offer(f) for f in FREQUENCIES
 }  # fmt: skip
 
 CAMPAIGNS = {
@@ -113,7 +120,7 @@ CAMPAIGNS = {
         ),
         Campaign(
             "voucher-aug", "app voucher", "win orders with 5 % off", "2017-08-07", 3, 0.05,
-            {"control": Offer(), "treated": Offer(extra=0.15, discount=0.05, put_off=0.25, per_week=1 / 3)},
+            {"control": Offer(), "treated": Offer(extra=0.18, discount=0.05, put_off=0.45, per_week=1 / 3)},
         ),
         Campaign(
             "email-sep", "email", "choose between two creatives", "2017-09-04", 2, 0.03,
@@ -145,6 +152,7 @@ class Trial:
     """One campaign in one block: arms by user (−1: takes no part) and the outcomes of every arm.
 
     `spend`, `margin` (before contact costs) and `later` are in cents, arm × user; `messages` counts contacts.
+    `doses`: margin in cents, dose × user, in the frequency test only (else empty): see DOSES.
     `added`, `dropped` and `cut` are what the drawn arms change in the block's base orders and lines.
     """
 
@@ -156,6 +164,7 @@ class Trial:
     margin: np.ndarray
     later: np.ndarray
     messages: np.ndarray
+    doses: np.ndarray
     contacts: dict[str, np.ndarray]
     added: tuple[Orders, Lines]
     dropped: np.ndarray
@@ -218,10 +227,17 @@ def run_campaign(
     scene = set_scene(rng("react"), rng("extra"), campaign, people, catalogue, base, gone)
     outcomes = [outcome(scene, offer) for offer in campaign.arms.values()]
     spend, bought, margin, later = (np.stack(part) for part in zip(*outcomes, strict=True))
+    doses = [outcome(scene, frequency_offer(d))[2] for d in _doses(campaign)]
     messages, contacts = _send(rng("contacts"), campaign, arm, history)
     added, dropped, cut = _observed(scene, arm, base)
     lost = _lost_rows(arm, campaign, settings, block)
-    return Trial(campaign, arm, lost, spend, bought, margin, later, messages, contacts, added, dropped, cut)
+    return Trial(
+        campaign, arm, lost, spend, bought, margin, later, messages, np.array(doses), contacts, added, dropped, cut
+    )
+
+
+def _doses(campaign: Campaign) -> tuple[float, ...]:
+    return DOSES if any(offer.extra for offer in campaign.arms.values()) and campaign.name == "frequency-oct" else ()
 
 
 def orders_before(orders: Orders, campaign: Campaign, users: int) -> np.ndarray:

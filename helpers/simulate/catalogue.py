@@ -119,7 +119,7 @@ RULES = (
 )
 """Planted rules of the basket: an order with the first gets the second with this extra probability."""
 
-STAPLES = (("Tissues", 0.16), ("Snacks", 0.15), ("Laundry detergent", 0.12), ("Socks", 0.12))
+STAPLES = (("Tissues", 0.18), ("Snacks", 0.17), ("Laundry detergent", 0.14), ("Socks", 0.13))
 """Decoys: each is put into any order with its probability, independently of everything else (lift 1)."""
 
 SEQUENCES = (
@@ -141,11 +141,37 @@ _MARGIN = {
     "home": 0.42, "sport": 0.42, "food": 0.34, "office": 0.40, "staple": 0.34,
 }  # fmt: skip
 _BRANDS = (
-    "Lanyu 蓝屿", "Qinghe 青禾", "Mubai 沐白", "Xingye 星野", "Yunzhi 云织", "Hesheng 禾声", "Beichen 北辰",
-    "Nanfeng 南风", "Zhuyin 竹音", "Songyue 松月", "Haimu 海木", "Jingbai 镜白", "Ruixi 瑞溪", "Anlan 安澜", "Chuxia 初夏",
-    "Duomi 朵米", "Erya 尔雅", "Fanxing 繁星", "Guyu 谷雨", "Huiyan 慧言", "Jiali 佳丽", "Kaiyue 凯悦", "Liming 黎明", "Mingde 明德",
-    "Pengcheng 鹏程", "Qiushi 秋实", "Ruhua 如画", "Shanlan 山岚", "Tianyi 天一", "Wanhe 万和",
-)  # fmt: skip
+    "Lanyu 蓝屿",
+    "Qinghe 青禾",
+    "Mubai 沐白",
+    "Xingye 星野",
+    "Yunzhi 云织",
+    "Hesheng 禾声",
+    "Beichen 北辰",
+    "Nanfeng 南风",
+    "Zhuyin 竹音",
+    "Songyue 松月",
+    "Haimu 海木",
+    "Jingbai 镜白",
+    "Ruixi 瑞溪",
+    "Anlan 安澜",
+    "Chuxia 初夏",
+    "Duomi 朵米",
+    "Erya 尔雅",
+    "Fanxing 繁星",
+    "Guyu 谷雨",
+    "Huiyan 慧言",
+    "Jiali 佳丽",
+    "Kaiyue 凯悦",
+    "Liming 黎明",
+    "Mingde 明德",
+    "Pengcheng 鹏程",
+    "Qiushi 秋实",
+    "Ruhua 如画",
+    "Shanlan 山岚",
+    "Tianyi 天一",
+    "Wanhe 万和",
+)
 
 
 @dataclass(frozen=True)
@@ -157,6 +183,8 @@ class Catalogue:
     chinese: np.ndarray
     bought: Lottery
     viewed: Lottery
+    home: Lottery  # departments, by how much is bought in them
+    at_home: np.ndarray  # department × ticket: a category of the department
     staple_chance: np.ndarray
     rule_chance: np.ndarray  # category × category: extra probability of the column, given the row
     next_category: np.ndarray  # (previous, before previous + 1) → category of the next order, or −1
@@ -204,8 +232,10 @@ def make_catalogue(seed: int) -> Catalogue:
     price = _prices(rng, typical[item_category] * _TIER_PRICE[item_tier])
     rate = np.array([_MARGIN[d] for d in department])[item_category] * rng.uniform(0.85, 1.15, len(group))
     after, chance = _sequence_tables(index)
+    home, at_home = _departments(department, bought)
     return Catalogue(
-        department=department, name=name, chinese=chinese, bought=Lottery(bought), viewed=Lottery(viewed),
+        home=home, at_home=at_home, department=department, name=name, chinese=chinese,
+        bought=Lottery(bought), viewed=Lottery(viewed),
         staple_chance=_chances(index, STAPLES), rule_chance=_rule_table(index),
         next_category=after, next_chance=chance,
         group_start=np.concatenate([[0], np.cumsum(group_size)[:-1]]), group_size=group_size,
@@ -213,6 +243,12 @@ def make_catalogue(seed: int) -> Catalogue:
         margin=np.rint(price * rate).astype(np.int64), brand=_brands(rng, item_tier),
         launch_day=_launch_days(rng, group % 2 == 1),
     )  # fmt: skip
+
+
+def _departments(department: np.ndarray, bought: np.ndarray) -> tuple[Lottery, np.ndarray]:
+    names = sorted({d for d, b in zip(department, bought, strict=True) if b > 0})
+    weights = np.array([np.where(department == d, bought, 0.0) for d in names])
+    return Lottery(weights.sum(axis=1)), np.stack([Lottery(w).table for w in weights])
 
 
 def _group_sizes(weight: np.ndarray) -> np.ndarray:

@@ -10,10 +10,9 @@ from helpers.simulate.adverts import NO_CAUSE, draw_causes
 from helpers.simulate.catalogue import RULES, STAPLES, Catalogue, pick_items
 from helpers.simulate.people import People, draw_needs
 from helpers.simulate.season import ORDERING, clock_time, to_calendar
-from helpers.simulate.settings import DAY
+from helpers.simulate.settings import DAY, sorted_unique
 
-MAX_ORDERS = 72  # more orders than any customer places in 27 weeks
-SECOND_NEED = 0.28  # probability that an order serves a second need, drawn without regard to the customer
+SECOND_NEED = 0.40  # probability that an order serves a second need, drawn without regard to the customer
 SEQUENCE_DAYS = 60  # a planted sequence goes on only when the next order comes within so many days
 MORE_PIECES = 0.10
 DISCOUNTS = (0.05, 0.30)  # depth of a shop discount, uniform
@@ -60,23 +59,33 @@ def draw_orders(
     order the customer leaves with the own probability: the BG/NBD model. At most one order a day.
     `factor` and `caused` are by day: the size of the day, and the share of orders each channel causes.
     """
-    n, days = len(people), len(factor)
-    gaps = rng.standard_exponential((n, MAX_ORDERS)) / people.order_rate[:, None]
-    bounds = np.concatenate([[0.0], np.cumsum(factor / factor.mean())])
-    moment = bounds[np.clip(people.join_day, 0, days)][:, None] + np.cumsum(gaps, axis=1)
-    leaves = rng.random((n, MAX_ORDERS)) < people.leave[:, None]
-    placed = (moment < days) & (np.cumsum(leaves, axis=1) - leaves == 0)
-    user = np.nonzero(placed)[0]
-    day = np.minimum(to_calendar(moment[placed], factor), days - 1)
-    last = placed & leaves
-    gone = np.full(n, NEVER)
-    gone[np.nonzero(last)[0]] = (np.minimum(to_calendar(moment[last], factor), days - 1) + 1) * DAY
+    days = len(factor)
+    user, moment, leaves = _buy_till_you_leave(rng, people, factor)
+    day = np.minimum(to_calendar(moment, factor), days - 1)
+    gone = np.full(len(people), NEVER)
+    gone[user[leaves]] = (day[leaves] + 1) * DAY
     again = np.zeros(len(user), bool)
     again[1:] = (user[1:] == user[:-1]) & (day[1:] == day[:-1])
     user, day = user[~again], day[~again]
     second = day * DAY + clock_time(rng, ORDERING, len(day))
     cause = draw_causes(rng, caused, day)
     return Orders(user, second, np.full(len(user), -1), cause), gone
+
+
+def _buy_till_you_leave(rng: np.random.Generator, people: People, factor: np.ndarray) -> tuple[np.ndarray, ...]:
+    """User, moment in operational time and 'leaves afterwards' of each order, by (user, moment)."""
+    bounds = np.concatenate([[0.0], np.cumsum(factor / factor.mean())])
+    now = bounds[np.clip(people.join_day, 0, len(factor))]
+    here, rounds = np.arange(len(people)), []
+    while len(here):
+        now[here] += rng.standard_exponential(len(here)) / people.order_rate[here]
+        here = here[now[here] < len(factor)]
+        leaves = rng.random(len(here)) < people.leave[here]
+        rounds.append((here, now[here], leaves))
+        here = here[~leaves]
+    user, moment, leaves = (np.concatenate(part) for part in zip(*rounds, strict=True))
+    rank = np.argsort(user, kind="stable")  # rounds are in the order of time
+    return user[rank], moment[rank], leaves[rank]
 
 
 def with_needs(
@@ -126,7 +135,7 @@ def draw_baskets(
         inside = np.flatnonzero(rng.random(n) < chance)
         basket.append(inside)
         category.append(np.full(len(inside), catalogue.category(name)))
-    pair = np.unique(np.concatenate(basket) * catalogue.categories + np.concatenate(category))
+    pair = sorted_unique(np.concatenate(basket) * catalogue.categories + np.concatenate(category))
     return pair // catalogue.categories, pair % catalogue.categories
 
 

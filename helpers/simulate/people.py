@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from helpers.simulate.catalogue import Catalogue
-from helpers.simulate.settings import date_of
+from helpers.simulate.settings import Lottery, date_of
 
 FIRST_USER = 1_000_001
 SEGMENTS = ("loyal", "bargain hunter", "browser", "occasional")
@@ -15,25 +15,27 @@ LIFESTYLES = ("quality-life", "fashion-forward", "rational-saving")
 NO_LABEL = "none"
 
 # One value a segment, in the order of SEGMENTS.
-SHARE = (0.15, 0.25, 0.20, 0.40)
-ORDERS = (10.0, 3.6, 0.7, 1.3)  # orders in 26 weeks while the customer stays
-LOOKS = (0.6, 0.5, 2.6, 0.1)  # shopping episodes in 26 weeks that end without an order
-ACTIONS = (78.0, 110.0, 110.0, 34.0)  # events of an episode, without its purchases
-CART = (0.050, 0.105, 0.028, 0.030)  # share of the events
-FAV = (0.022, 0.030, 0.045, 0.010)
-DEAL = (0.12, 0.62, 0.20, 0.15)  # probability that a line is bought at a discount
-INTERESTS = (6, 4, 8, 2)  # categories the customer comes back to
-LEAVE = (1.2, 9.0)  # Beta: probability to leave after an order
+SHARE = (0.14, 0.24, 0.20, 0.42)
+ORDERS = (13.5, 3.8, 0.8, 1.25)  # orders in 26 weeks while the customer stays
+LOOKS = (0.15, 0.05, 1.75, 0.02)  # shopping episodes in 26 weeks that end without an order
+ACTIONS = (80.0, 108.0, 130.0, 29.0)  # events of an episode, without its purchases
+CART = (0.036, 0.118, 0.012, 0.015)  # share of the events
+FAV = (0.016, 0.010, 0.076, 0.006)
+DEAL = (0.12, 0.80, 0.15, 0.12)  # probability that a line is bought at a discount
+WANDER = (0.45, 0.12, 0.80, 0.10)  # share of the views outside the session's category
+INTERESTS = (6, 3, 9, 2)  # categories the customer comes back to
+LEAVE = (1.0, 14.0)  # Beta: probability to leave after an order
 # The continuous population of the no-segments mode, as (mean of log, sd of log).
 ONE_POPULATION = {"orders": (1.25, 0.40), "looks": (-0.7, 0.40), "actions": (4.4, 0.25)}
 
 QUALITY = (0.88, 0.52, 0.10)  # one value a lifestyle: taste for expensive items, 0…1
 NOVELTY = (0.12, 0.50, 0.06)  # probability to choose from the new items
-LIFESTYLE_DEAL = (-0.06, 0.0, 0.22)
+LIFESTYLE_DEAL = (-0.05, 0.0, 0.12)
 TASTE_SHARE = 0.6  # share of needs that come from the customer's own interests
 MAX_INTERESTS = 10
+AT_HOME = 0.6
 
-AGES, AGE_SHARE = ("18-24", "25-34", "35-44", "45-54", "55+"), (0.24, 0.36, 0.20, 0.13, 0.07)
+AGES, AGE_SHARE = ("18-24", "25-34", "35-44", "45-54", "55+"), (0.22, 0.33, 0.20, 0.15, 0.10)
 GENDERS, GENDER_SHARE = ("female", "male", "not stated"), (0.56, 0.40, 0.04)
 TIER_SHARE = (0.22, 0.28, 0.30, 0.20)
 JOINED_BEFORE = 0.82
@@ -52,6 +54,7 @@ class People:
     actions: np.ndarray
     cart: np.ndarray
     fav: np.ndarray
+    wander: np.ndarray
     deal: np.ndarray
     quality: np.ndarray
     novelty: np.ndarray
@@ -95,8 +98,9 @@ def _segment_traits(rng: np.random.Generator, segment: np.ndarray) -> dict[str, 
         "order_rate": spread(ORDERS, 0.30) / 182,
         "look_rate": spread(LOOKS, 0.30) / 182,
         "actions": spread(ACTIONS, 0.20),
-        "cart": spread(CART, 0.20),
-        "fav": spread(FAV, 0.20),
+        "cart": spread(CART, 0.15),
+        "fav": spread(FAV, 0.15),
+        "wander": spread(WANDER, 0.10),
         "deal": np.array(DEAL)[segment] + 0.05 * rng.standard_normal(len(segment)),
         "breadth": np.array(INTERESTS)[segment] + rng.integers(-1, 2, len(segment)),
     }
@@ -114,6 +118,7 @@ def _smooth_traits(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
         "actions": spread(*ONE_POPULATION["actions"]),
         "cart": 0.055 * np.exp(0.2 * rng.standard_normal(n)),
         "fav": 0.029 * np.exp(0.2 * rng.standard_normal(n)),
+        "wander": np.clip(0.35 + 0.06 * rng.standard_normal(n), 0, 1),
         "deal": 0.30 + 0.08 * rng.standard_normal(n),
         "breadth": np.clip(np.rint(5 + 1.2 * rng.standard_normal(n)), 1, MAX_INTERESTS).astype(int),
     }
@@ -139,21 +144,10 @@ def _smooth_style(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
 
 def _interests(rng: np.random.Generator, n: int, catalogue: Catalogue) -> np.ndarray:
     # each customer has a home department; six interests in ten are drawn from it
-    names, members = np.unique(catalogue.department, return_inverse=True)
-    share = catalogue.bought.share
-    weight = np.bincount(members, share)
-    home = rng.choice(len(names), n, p=weight / weight.sum())
+    home = catalogue.home.draw(rng, n)
     anywhere = catalogue.bought.draw(rng, n * MAX_INTERESTS).reshape(n, MAX_INTERESTS)
-    at_home = rng.random((n, MAX_INTERESTS)) < 0.6
-    u = rng.random((n, MAX_INTERESTS))
-    inside = anywhere.copy()
-    for d in range(len(names)):
-        own = np.flatnonzero((members == d) & (share > 0))
-        if len(own):
-            cumulative = np.cumsum(share[own]) / share[own].sum()
-            chosen = own[np.minimum(np.searchsorted(cumulative, u[home == d]), len(own) - 1)]
-            inside[home == d] = chosen
-    return np.where(at_home, inside, anywhere)
+    inside = catalogue.at_home[home[:, None], rng.integers(0, Lottery.TICKETS, (n, MAX_INTERESTS))]
+    return np.where(rng.random((n, MAX_INTERESTS)) < AT_HOME, inside, anywhere)
 
 
 def _join_days(rng: np.random.Generator, n: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from helpers.simulate.settings import DAY, Lottery, day_of
 
 # Shares of the day, in hundredths of the busiest hour: night trough at 04 h, plateau 10–17 h, evening peak at 21 h.
-HOURS_BROWSING = (42, 19, 9, 6, 5.4, 7, 17, 30, 38, 47, 54, 54, 53, 60, 60, 62, 61, 54, 57, 72, 88, 100, 90, 67)
+HOURS_BROWSING = (42, 19, 10, 8, 5.2, 8, 17, 30, 38, 47, 54, 54, 53, 60, 60, 62, 61, 54, 57, 72, 88, 100, 90, 67)
 HOURS_ORDERING = (36, 17, 8, 5, 4.5, 5, 11, 25, 42, 62, 76, 74, 74, 78, 76, 77, 75, 66, 64, 74, 90, 100, 91, 63)
 WEEKDAYS = (0.97, 0.97, 0.97, 0.98, 0.98, 1.06, 1.07)
 """Monday…Sunday."""

@@ -26,12 +26,12 @@ TRUTH_TABLES = {
     "users": "latent traits of each customer: segment, lifestyle, rates, when the customer left",
     "potential_outcomes": "both outcomes of each participant and arm: y0, y1 = spend without and with treatment",
     "arms": "true mean effects of each campaign's arms over all participants",
-    "cate": "true mean effects by city tier",
+    "cate": "true mean effects by city tier and by age band",
     "rules": "planted basket rules, the pairs they imply, and decoys, with true support, confidence and lift",
     "sequences": "planted sequences of the main categories of successive orders",
     "channels": "orders and sales that each channel really adds, and its saturation and adstock",
     "caused_orders": "the orders that would not have been placed without a channel",
-    "contact_curve": "dose-response of added orders, opt-outs and open rates by messages a week",
+    "contact_curve": "dose-response of added orders, opt-outs, margin and profit by messages a week",
     "anomalies": "planted anomalies of the daily traffic, and the festivals",
     "wallets": "what a customer spends in a category here and in all shops",
     "market_share": "the shop's true share of each month's category sales",
@@ -233,7 +233,7 @@ def _add_whole(files: dict[str, TableFile], world: World, totals: truth.Totals) 
     files["truth/rules"].add(truth.rules_truth(catalogue, totals.needs))
     files["truth/sequences"].add(truth.sequences_truth(catalogue))
     files["truth/channels"].add(truth.channels_truth(totals, world))
-    files["truth/contact_curve"].add(truth.contact_truth(settings))
+    files["truth/contact_curve"].add(truth.contact_truth(totals, settings))
     files["truth/anomalies"].add(truth.anomalies_truth(days))
 
 

@@ -10,6 +10,7 @@ from helpers.simulate import adverts, feedback, season
 from helpers.simulate.block import Block, World, stays
 from helpers.simulate.campaigns import (
     CAMPAIGNS,
+    DOSES,
     FREQUENCY_CEILING,
     FREQUENCY_HALF,
     OPEN_FATIGUE,
@@ -22,7 +23,7 @@ from helpers.simulate.campaigns import (
 )  # fmt: skip
 from helpers.simulate.catalogue import RULES, SEQUENCES, STAPLES, Catalogue, category_ids, item_ids
 from helpers.simulate.orders import SECOND_NEED
-from helpers.simulate.people import LIFESTYLES, NO_LABEL, SEGMENTS, need_shares
+from helpers.simulate.people import AGES, LIFESTYLES, NO_LABEL, SEGMENTS, need_shares
 from helpers.simulate.settings import DAY, START, ShopSettings, date_of
 
 TYPES = ("lost cause", "persuadable", "sleeping dog", "sure thing")
@@ -36,8 +37,8 @@ def users_truth(world: World, block: Block) -> dict[str, np.ndarray]:
     robot = np.isin(np.arange(len(people)), block.robots)
     return {
         "user_id": block.user_id[kept],
-        "segment": _labels(SEGMENTS, people.segment)[kept],
-        "lifestyle": _labels(LIFESTYLES, people.lifestyle)[kept],
+        "segment": labels(SEGMENTS, people.segment)[kept],
+        "lifestyle": labels(LIFESTYLES, people.lifestyle)[kept],
         "orders_per_week": np.round(7 * people.order_rate, 5)[kept],
         "leave_probability": np.round(people.leave, 5)[kept],
         "left_at": np.where(leaves, (START + block.gone).astype(str), "").astype(object)[kept],
@@ -50,7 +51,8 @@ def users_truth(world: World, block: Block) -> dict[str, np.ndarray]:
     }
 
 
-def _labels(names: tuple[str, ...], index: np.ndarray) -> np.ndarray:
+def labels(names: tuple[str, ...], index: np.ndarray) -> np.ndarray:
+    """Words of indices; −1 becomes the word for `no segment`."""
     return np.array([*names, NO_LABEL], object)[index]
 
 
@@ -95,6 +97,7 @@ class Totals:
     caused: np.ndarray | None = None
     caused_sales: np.ndarray | None = None
     answers: dict = field(default_factory=dict)
+    doses: tuple[int, np.ndarray] | None = None
 
     def add(self, name: str, value: np.ndarray) -> None:
         """Add to an array that starts empty."""
@@ -102,9 +105,9 @@ class Totals:
         setattr(self, name, value if now is None else now + value)
 
     def add_trial(self, trial: Trial, block: Block) -> None:
-        """Count participants and effects by arm, and by city tier."""
+        """Count participants and effects by arm, and by the visible features on which they depend."""
         taking = (trial.arm >= 0) & block.kept
-        profit, tier = profits(trial), block.people.city_tier
+        profit = profits(trial)
         for k, arm in enumerate(trial.campaign.arms):
             effects = np.stack([
                 (trial.spend[k] - trial.spend[0]) / 100, trial.bought[k].astype(float) - trial.bought[0],
@@ -113,10 +116,13 @@ class Totals:
             sums = [taking.sum(), (taking & (trial.arm == k)).sum(), *effects[:, taking].sum(axis=1)]
             key = (trial.campaign.name, arm)
             self.arms[key] = self.arms.get(key, 0) + np.array(sums, float)
-            for t in range(1, 5):
-                here = taking & (tier == t)
+            for feature, value, mask in _visible_groups(block):
+                here = taking & mask
                 sums = np.array([here.sum(), *effects[:3, here].sum(axis=1)], float)
-                self.cate[(*key, t)] = self.cate.get((*key, t), 0) + sums
+                self.cate[(*key, feature, value)] = self.cate.get((*key, feature, value), 0) + sums
+        if len(trial.doses):
+            n, margin = self.doses or (0, 0)
+            self.doses = (n + int(taking.sum()), margin + trial.doses[:, taking].sum(axis=1))
 
     def add_answers(self, block: Block) -> None:
         """Count promoters and detractors among all customers with an order and among those who answered."""
@@ -124,6 +130,13 @@ class Totals:
         for name, mask in (("all", np.ones(len(nps), bool)), ("answered", given)):
             sums = np.array([mask.sum(), (nps[mask] >= 9).sum(), (nps[mask] <= 6).sum()])
             self.answers[name] = self.answers.get(name, 0) + sums
+
+
+def _visible_groups(block: Block):
+    for tier in range(1, 5):
+        yield "city_tier", str(tier), block.people.city_tier == tier
+    for k, age in enumerate(AGES):
+        yield "age_band", age, block.people.age == k
 
 
 def expected_needs(block: Block, world: World) -> np.ndarray:
@@ -203,12 +216,13 @@ def arms_truth(totals: Totals) -> dict[str, np.ndarray]:
 
 
 def cate_truth(totals: Totals) -> dict[str, np.ndarray]:
-    """True mean effects by city tier."""
+    """True mean effects by city tier (reactions) and age band (customers who are put off)."""
     keys, sums = list(totals.cate), np.array(list(totals.cate.values())).reshape(-1, 4)
     n = np.maximum(sums[:, 0], 1)
     return {
         "campaign_id": np.array([k[0] for k in keys], object), "arm": np.array([k[1] for k in keys], object),
-        "city_tier": np.array([k[2] for k in keys], np.int64), "participants": sums[:, 0].astype(np.int64),
+        "feature": np.array([k[2] for k in keys], object), "value": np.array([k[3] for k in keys], object),
+        "participants": sums[:, 0].astype(np.int64),
         **{f"cate_{m}": np.round(sums[:, 1 + k] / n, 6) for k, m in enumerate(("spend", "purchase", "profit"))},
     }  # fmt: skip
 
@@ -226,18 +240,27 @@ def channels_truth(totals: Totals, world: World) -> dict[str, np.ndarray]:
     }
 
 
-def contact_truth(settings: ShopSettings) -> dict[str, np.ndarray]:
-    """The dose–response behind frequency-oct, by messages a week: mean over all participants before their tier."""
-    dose = np.arange(0, 8.5, 0.5)
-    zero = settings.assignment == "aa"
-    weeks = CAMPAIGNS["frequency-oct"].weeks
-    left = np.array([1 - (1 - opt_out_chance(d)) ** (d * weeks) for d in dose])
+def contact_truth(totals: Totals, settings: ShopSettings) -> dict[str, np.ndarray]:
+    """The dose–response behind frequency-oct, by messages a week.
+
+    `profit`: true mean over the participants of margin − cost of the messages − opt-outs × future value, against no
+    message. `added_order_probability` is before the customer's own factors (city tier, still there or not).
+    """
+    campaign, dose = CAMPAIGNS["frequency-oct"], np.array(DOSES)
+    null, count = settings.assignment == "aa", dose * campaign.weeks
+    chance = np.array([opt_out_chance(d) for d in dose])
+    left = 1 - (1 - chance) ** count
+    sent = np.where(chance > 0, left / np.maximum(chance, 1e-12), 0)
+    n, margin = totals.doses if totals.doses else (1, np.zeros(len(dose)))
+    gain = (margin - margin[0]) / 100 / max(n, 1)
     return {
         "per_week": dose,
-        "added_order_probability": np.round([0.0 if zero else frequency_lift(d) for d in dose], 5),
+        "added_order_probability": np.round([0.0 if null else frequency_lift(d) for d in dose], 5),
         "opt_out_probability": np.round(left, 5),
-        "open_rate_first": np.full(len(dose), OPENED),
-        "open_rate_last": np.round(OPENED * np.exp(-OPEN_FATIGUE * np.maximum(dose * weeks - 1, 0)), 5),
+        "messages_sent": np.round(sent, 4),
+        "open_rate_last": np.round(OPENED * np.exp(-OPEN_FATIGUE * np.maximum(count - 1, 0)), 5),
+        "margin": np.round(gain, 5),
+        "profit": np.round(gain - campaign.unit_cost * sent - FUTURE_VALUE * left, 5),
     }
 
 
@@ -283,7 +306,7 @@ def scalars(world: World, totals: Totals, rows: dict[str, int]) -> dict[str, dic
             say(f"{key}.ate_profit", float(profit), "currency units", "mean effect on margin − discount − contacts")
             say(f"{key}.ate_later_spend", float(later), "currency units", "mean effect on the next three weeks' spend")
     _say_feedback(say, totals)
-    _say_contacts(say, settings)
+    _say_contacts(say, totals, settings)
     for name, count in rows.items():
         say(f"rows.{name}", count, "rows", f"rows of {name}, planted faults not counted")
     return truth
@@ -300,12 +323,15 @@ def _say_feedback(say, totals: Totals) -> None:
         say(f"feedback.response.{mood}", chance, "share", f"probability that the customer answers when {mood}")
 
 
-def _say_contacts(say, settings: ShopSettings) -> None:
+def _say_contacts(say, totals: Totals, settings: ShopSettings) -> None:
     zero = settings.assignment == "aa"
     say("contact.lift_ceiling", 0.0 if zero else FREQUENCY_CEILING, "share", "added orders at endless frequency")
     say("contact.half", FREQUENCY_HALF, "messages a week", "scale of the saturation: 1 − exp(−f / half)")
     say("contact.opt_out_one", opt_out_chance(1), "share", "opt-out on one message at one a week; grows with f^0.7")
     say("contact.future_value", FUTURE_VALUE, "currency units", "margin lost for good by one opt-out")
+    curve = contact_truth(totals, settings)
+    best = float(curve["per_week"][np.argmax(curve["profit"])])
+    say("contact.best_frequency", best, "messages a week", "frequency with the highest true profit")
     say("attribution.no_effect", ["search", "retargeting"], "", "channels that cause no order")
 
 
@@ -321,3 +347,14 @@ def campaigns_table(settings: ShopSettings) -> dict[str, np.ndarray]:
         "unit_cost": np.array([c.unit_cost for c in rows], float),
         "randomised": np.array([not c.targeted for c in rows], bool),
     }
+
+
+def _say_traffic(say, settings: ShopSettings) -> None:
+    day, first, last, lost = season.OUTAGE
+    if day < settings.days:
+        say("traffic.outage_day", str(date_of([day])[0]), "day", "the tracking outage")
+        say("traffic.outage_hours", [first, last], "hour", "its first hour, and the hour in which it is over")
+        say("traffic.outage_lost", lost, "share", "views, favourites and carts of these hours that are not in the log")
+    if season.CRAWLER_DAY < settings.days:
+        say("traffic.crawler_day", str(date_of([season.CRAWLER_DAY])[0]), "day", "the crawler's day")
+        say("traffic.crawler_views", season.CRAWLER_VIEWS, "page views", "views of each robot on that day")
