@@ -59,10 +59,8 @@ def recount(study: Study, ingested: dict[str, Ingested]) -> pd.DataFrame:
         for path, account in zip(study.tables[table].paths, result.manifest["inputs"], strict=True):
             if study.tables[table].format == "csv" and path.suffix != ".gz" and path.is_file():
                 n = count_lines(path)
-                same = n == account["lines"]
-                rows.append(
-                    {"table": table, "file": path.name, "lines": account["lines"], "recounted": n, "agree": same}
-                )
+                row = {"table": table, "file": path.name, "lines": account["lines"], "recounted": n}
+                rows.append(row | {"agree": n == account["lines"]})
     if not rows:
         return missing(["table", "file", "lines", "recounted", "agree"], "no plain text file to count again")
     return pd.DataFrame(rows)
@@ -100,9 +98,8 @@ def rejects_by_reason(ingested: dict[str, Ingested]) -> pd.DataFrame:
     columns = ["table", "reason", "lines", "share", "meaning"]
     if not rows:
         return missing(columns, "no line was rejected")
-    return pd.DataFrame(rows).sort_values(
-        ["lines", "table", "reason"], ascending=[False, True, True], ignore_index=True
-    )
+    order = {"by": ["lines", "table", "reason"], "ascending": [False, True, True]}
+    return pd.DataFrame(rows).sort_values(**order, ignore_index=True)
 
 
 def shape_of(raw: bytes, *, longest: int = 60) -> str:
@@ -111,7 +108,7 @@ def shape_of(raw: bytes, *, longest: int = 60) -> str:
     >>> shape_of(b"1,2268318,2520377,pv,1511544070")
     '9,9×7,9×7,aa,9×10'
     >>> shape_of("5,女装,=cmd|x".encode())
-    '5,字字,=aaa|a'.replace('5', '9')
+    '9,字字,=aaa|a'
     """
     text = raw[: longest * 8].decode("utf-8", errors="replace")
     text = "".join(_masked(c) for c in text)
@@ -142,7 +139,7 @@ def reject_shapes(ingested: dict[str, Ingested], *, most: int = 2) -> pd.DataFra
     Returns
     -------
     DataFrame
-        One row a table, reason and shape: table, reason, column (that the complaint is about), shape, lines, first_line.
+        One row a table, reason and shape: table, reason, column (complained about), shape, lines, first_line.
         At most 100,000 ledger rows a table are read.
     """
     parts = [_shapes(table, result.rejects) for table, result in ingested.items()]
@@ -212,7 +209,8 @@ def missing_values(tables: dict[str, ir.Table], ingested: dict[str, Ingested]) -
     Returns
     -------
     DataFrame
-        One row a column: table, column, rows, missing_rows, missing_share. Columns that no file brings are left out.
+        One row a column: table, column, rows, missing_rows, missing_share; most missing first. Columns that no file
+        brings are left out.
     """
     rows = []
     for name, table in tables.items():
@@ -223,7 +221,8 @@ def missing_values(tables: dict[str, ir.Table], ingested: dict[str, Ingested]) -
             n = 0 if pd.isna(counts[f"c_{column}"]) else int(counts[f"c_{column}"])
             share = n / total if total else None
             rows.append({"table": name, "column": column, "rows": total, "missing_rows": n, "missing_share": share})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.sort_values("missing_rows", ascending=False, kind="stable", ignore_index=True)
 
 
 # -- duplicates -------------------------------------------------------------------------------------------------------
@@ -339,6 +338,22 @@ def days_table(facts: dict[str, Any]) -> pd.DataFrame:
     return table.assign(day=pd.to_datetime(table["day"]), comeback_rate=table["comeback_rate"].astype(float))
 
 
+def first_seen_table(facts: dict[str, Any]) -> pd.DataFrame:
+    """Users by the day on which they were first seen; by week where the log spans more than a month.
+
+    Returns
+    -------
+    DataFrame
+        One row a day or week: start (its first day), first_seen.
+    """
+    days = days_table(facts)
+    if days.empty:
+        return missing(["start", "first_seen"], days.attrs["reason"])
+    every = 1 if len(days) <= 31 else 7
+    start = days["day"].iloc[0] + pd.to_timedelta(np.arange(len(days)) // every * every, unit="D")
+    return days.assign(start=start).groupby("start", as_index=False)["first_seen"].sum()
+
+
 def hours_table(facts: dict[str, Any], *, time_zone: str) -> pd.DataFrame:
     """Events by hour of the day, and the curve that the same log would show if its times were read as UTC.
 
@@ -384,36 +399,48 @@ def behaviour_mix(events: ir.Table, *, level: float = 0.95) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Four rows: behavior, rows, share, share_ci_low, share_ci_high (missing with fewer than two users).
+        Four rows: behavior, rows, users (who did it), share, share_ci_low, share_ci_high (missing with one user).
+
+    References
+    ----------
+    Cochran (1977), ratio estimator: cochran1977.
 
     Examples
     --------
     Two users with 2 of 4 and 2 of 2 purchases: p = 4/6, residuals −2/3 and 2/3.
 
     >>> log = ibis.memtable({"user_id": [1, 1, 1, 1, 2, 2], "behavior": ["buy", "buy", "pv", "pv", "buy", "buy"]})
-    >>> behaviour_mix(log).round(3).iloc[3].tolist()
-    ['buy', 4, 0.667, 0.231, 1.0]
+    >>> behaviour_mix(log).round(3)[["behavior", "rows", "users", "share", "share_ci_low"]].tail(1)
+      behavior  rows  users  share  share_ci_low
+    3      buy     4      2  0.667         0.231
     """
     counts = {b: (events.behavior == b).sum().cast("float64") for b in BEHAVIORS}
     users = events.group_by("user_id").agg(n=events.count().cast("float64"), **counts)
     sums = {"users": users.count(), "n": users.n.sum(), "nn": (users.n * users.n).sum()}
     for b in BEHAVIORS:
         x = users[b]
-        sums |= {f"x_{b}": x.sum(), f"xx_{b}": (x * x).sum(), f"xn_{b}": (x * users.n).sum()}
+        sums |= {f"x_{b}": x.sum(), f"xx_{b}": (x * x).sum(), f"xn_{b}": (x * users.n).sum(), f"u_{b}": (x > 0).sum()}
     found = users.agg(**sums).execute().iloc[0]
-    m, n = int(found["users"]), found["n"]
-    if not m:
-        return missing(["behavior", "rows", "share", "share_ci_low", "share_ci_high"], "the log holds no rows")
-    rows = []
-    for b in BEHAVIORS:
-        p = found[f"x_{b}"] / n
-        spread = max(found[f"xx_{b}"] - 2 * p * found[f"xn_{b}"] + p * p * found["nn"], 0.0)
-        half = z_value(level) * np.sqrt(m / (m - 1) * spread) / n if m > 1 else np.nan
-        low, high = max(0.0, p - half) if m > 1 else np.nan, min(1.0, p + half) if m > 1 else np.nan
-        rows.append(
-            {"behavior": b, "rows": int(found[f"x_{b}"]), "share": p, "share_ci_low": low, "share_ci_high": high}
-        )
-    return pd.DataFrame(rows)
+    columns = ["behavior", "rows", "users", "share", "share_ci_low", "share_ci_high"]
+    if not found["users"]:
+        return missing(columns, "the log holds no rows")
+    return pd.DataFrame([_share(found, b, z_value(level)) for b in BEHAVIORS], columns=columns)
+
+
+def _share(sums: pd.Series, behavior: str, z: float) -> dict[str, Any]:
+    """The ratio of two totals over users, and its interval."""
+    m, n, x = int(sums["users"]), float(sums["n"]), float(sums[f"x_{behavior}"])
+    p = x / n
+    spread = max(sums[f"xx_{behavior}"] - 2 * p * sums[f"xn_{behavior}"] + p * p * sums["nn"], 0.0)
+    half = z * np.sqrt(m / (m - 1) * spread) / n if m > 1 else np.nan
+    return {
+        "behavior": behavior,
+        "rows": int(x),
+        "users": int(sums[f"u_{behavior}"]),
+        "share": p,
+        "share_ci_low": max(0.0, p - half) if m > 1 else np.nan,
+        "share_ci_high": min(1.0, p + half) if m > 1 else np.nan,
+    }
 
 
 def selection_table(facts: dict[str, Any]) -> pd.DataFrame:
@@ -444,19 +471,17 @@ def guards_table(facts: dict[str, Any]) -> pd.DataFrame:
     if not facts["rows"]:
         return missing(["guard", "verdict", "evidence"], "the log holds no rows")
     clock, edges, thin, selection = (facts[k] for k in ("clock", "edges", "thinning", "selection"))
-    curve = f"quietest around {clock['trough']} h, peak at {clock['peak']} h" if "trough" in clock else "too few events"
-    cut = {k: "cut" if e["cut"] else "whole" for k, e in edges.items()}
-    day = "; ".join(f"{k} day {'from' if k == 'first' else 'to'} {e['hour']:.1f} h" for k, e in edges.items())
-    chained = (
-        f"{thin['chained_rate']:.0%} of further events are chained" if "chained_rate" in thin else "too few events"
-    )
-    active = f"{selection['active_end_rate']:.0%} of known users active in the last two days" if (
-        "active_end_rate" in selection
-    ) else "the log is too short or too small"  # fmt: skip
+    few = "too few events or users"
+    curve = f"quietest around {clock['trough']} h, peak at {clock['peak']} h" if "trough" in clock else few
+    whole = ", ".join("cut" if e["cut"] else "whole" for e in edges.values())
+    day = f"first day from {edges['first']['hour']:.1f} h; last day to {edges['last']['hour']:.1f} h"
+    chained = f"{thin['chained_rate']:.0%} of further events are chained" if "chained_rate" in thin else few
+    active = selection.get("active_end_rate")
+    known = few if active is None else f"{active:.0%} of the known users are active in the last two days"
     rows = [
         ("hour curve", clock["verdict"], curve),
-        ("first and last day", f"{cut['first']}, {cut['last']}", day),
-        ("selection on activity at the end", selection["verdict"], active),
+        ("first and last day", whole, day),
+        ("selection on activity at the end", selection["verdict"], known),
         ("users' logs whole", thin["verdict"], chained),
     ]
     return pd.DataFrame(rows, columns=["guard", "verdict", "evidence"])
