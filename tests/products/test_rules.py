@@ -1,0 +1,478 @@
+"""Rules against published values, hand arithmetic, brute force and shuffled baskets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from itertools import combinations
+from math import ceil, comb
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mlxtend.frequent_patterns import fpgrowth
+from mlxtend.preprocessing import TransactionEncoder
+from scipy.stats import fisher_exact
+from statsmodels.stats.multitest import multipletests
+
+from helpers.products import rules as r
+
+FIVE = [
+    {"bread", "milk"},
+    {"bread", "diapers", "beer"},
+    {"milk", "diapers", "beer"},
+    {"bread", "milk", "diapers", "beer"},
+    {"bread", "milk", "diapers"},
+]
+
+
+def log(baskets) -> pd.DataFrame:
+    """One row a (basket, item)."""
+    rows = [(k, i) for k, items in enumerate(baskets) for i in items]
+    return pd.DataFrame(rows, columns=["basket_id", "item"])
+
+
+@pytest.fixture(scope="module")
+def groceries(shared_data) -> pd.DataFrame:
+    lines = shared_data("groceries.csv").read_text(encoding="utf-8").splitlines()
+    return log([i.strip() for i in line.split(",")] for line in lines if line)
+
+
+@pytest.fixture(scope="module")
+def frequent(groceries) -> pd.DataFrame:
+    return r.itemsets(groceries, min_support=0.001)
+
+
+def lengths(rules: pd.DataFrame) -> dict[int, int]:
+    return rules["length"].value_counts().sort_index().to_dict()
+
+
+# published values: Groceries (Hahsler et al.), Han's table 6.9
+
+
+def test_groceries_has_the_published_size(groceries):
+    assert groceries["basket_id"].nunique() == 9835
+    assert groceries["item"].nunique() == 169
+    assert len(groceries) == 43_367
+
+
+@pytest.mark.parametrize("miner", ["fpgrowth", "bitmaps"])
+@pytest.mark.parametrize(("support", "sets"), [(0.01, 333), (0.006, 747), (0.001, 13_492)])
+def test_groceries_itemsets(groceries, support, sets, miner):
+    assert len(r.itemsets(groceries, min_support=support, miner=miner)) == sets
+
+
+def test_groceries_410_rules_not_406(frequent):
+    assert lengths(r.rules(frequent, min_confidence=0.8)) == {3: 29, 4: 229, 5: 140, 6: 12}
+
+
+def test_groceries_rules_of_exactly_four_in_five(frequent):
+    rules = r.rules(frequent, min_confidence=0.8)
+    assert (5 * rules["count"] == 4 * rules["antecedent_count"]).sum() == 39
+
+
+def test_groceries_5668_rules(frequent):
+    rules = r.rules(frequent, min_confidence=0.5)
+    assert lengths(rules) == {2: 11, 3: 1461, 4: 3211, 5: 939, 6: 46}
+
+
+def test_groceries_463_rules(groceries):
+    rules = r.rules(r.itemsets(groceries, min_support=0.006), min_confidence=0.25)
+    assert lengths(rules) == {2: 150, 3: 297, 4: 16}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "values"),
+    [
+        (("liquor", "red/blush wine"), "bottled beer", (0.001931876, 0.9047619, 11.23527)),
+        (("herbs",), "root vegetables", (0.007015760, 0.4312500, 3.956477)),
+    ],
+)
+def test_groceries_rule(frequent, left, right, values):
+    rules = r.rules(frequent, min_confidence=0.4)
+    row = rules[(rules["antecedents"] == left) & (rules["consequents"] == (right,))].iloc[0]
+    assert row[["support", "confidence", "lift"]].tolist() == pytest.approx(values, rel=5e-7)
+
+
+def test_groceries_1815_pass_fisher_and_bonferroni(frequent):
+    rules = r.rules(frequent, min_confidence=0.5)
+    assert r.significant(rules, alpha=0.01, correction="bonferroni")["significant"].sum() == 1815
+
+
+def test_groceries_sets_equal_mlxtend(groceries):
+    lists = groceries.groupby("basket_id")["item"].agg(list)
+    encoder = TransactionEncoder()
+    table = pd.DataFrame(encoder.fit_transform(lists), columns=encoder.columns_)
+    theirs = fpgrowth(table, min_support=0.01, use_colnames=True)
+    ours = r.itemsets(groceries, min_support=0.01)
+    assert set(map(frozenset, ours["itemset"])) == set(theirs["itemsets"])
+
+
+HAN = pd.DataFrame(
+    [
+        (10_000, 1_000, 1_000, 100_000, 9.26, 0.91, 0),
+        (10_000, 1_000, 1_000, 100, 1.00, 0.91, 0),
+        (100, 1_000, 1_000, 100_000, 8.44, 0.09, 0),
+        (1_000, 1_000, 1_000, 100_000, 25.75, 0.5, 0),
+        (1_000, 100, 10_000, 100_000, 9.18, 0.5, 0.89),
+        (1_000, 10, 100_000, 100_000, 1.97, 0.5, 0.99),
+    ],
+    columns=["both", "only_y", "only_x", "neither", "lift", "kulczynski", "imbalance_ratio"],
+)
+
+
+@pytest.mark.parametrize("row", list(HAN.itertuples()), ids=lambda row: f"D{row.Index + 1}")
+def test_han_table_6_9(row):
+    sides = {"antecedent": row.both + row.only_x, "consequent": row.both + row.only_y}
+    total = row.both + row.only_x + row.only_y + row.neither
+    assert round(float(r.lift(row.both, **sides, baskets=total)), 2) == row.lift
+    assert round(float(r.kulczynski(row.both, **sides)), 2) == row.kulczynski
+    assert round(float(r.imbalance_ratio(row.both, **sides)), 2) == row.imbalance_ratio
+
+
+# by hand: five baskets; {diapers} 4, {beer} 3, both 3
+
+
+def test_every_measure_by_hand():
+    rules = r.rules(r.itemsets(log(FIVE), min_support=0.2))
+    row = rules[(rules["antecedents"] == ("diapers",)) & (rules["consequents"] == ("beer",))].iloc[0]
+    by_hand = {
+        "support": 3 / 5, "confidence": 3 / 4, "lift": (3 / 5) / (4 / 5 * 3 / 5), "leverage": 3 / 5 - 4 / 5 * 3 / 5,
+        "conviction": (1 - 3 / 5) / (1 - 3 / 4), "zhang": (3 / 4 - 0) / (3 / 4), "kulczynski": (3 / 4 + 3 / 3) / 2,
+        "imbalance_ratio": 1 / 4,
+    }  # fmt: skip
+    assert row[list(by_hand)].astype(float).to_dict() == pytest.approx(by_hand)
+
+
+def test_a_rule_that_never_fails_has_no_conviction():
+    rules = r.rules(r.itemsets(log(FIVE), min_support=0.2))
+    row = rules[(rules["antecedents"] == ("beer",)) & (rules["consequents"] == ("diapers",))].iloc[0]
+    assert row["confidence"] == 1
+    assert np.isnan(row["conviction"])
+
+
+def test_measures_are_missing_where_nothing_can_be_divided():
+    assert np.isnan(r.confidence(0, antecedent=0))
+    assert np.isnan(r.lift(0, antecedent=0, consequent=3, baskets=5))
+    assert np.isnan(r.zhang(5, antecedent=5, consequent=5, baskets=5))
+
+
+def test_avoiding_items_have_zhang_minus_one():
+    assert float(r.zhang(0, antecedent=2, consequent=2, baskets=4)) == -1
+
+
+def test_counts_of_a_billion_baskets_do_not_overflow():
+    assert float(r.lift(10**8, antecedent=10**9, consequent=10**8, baskets=10**9)) == 1
+
+
+# thresholds
+
+
+@given(st.integers(1, 200), st.integers(1, 9_999))
+def test_threshold_is_exact(tenths, total):
+    share = tenths / 1000
+    assert r.threshold(share, total) == ceil(Fraction(tenths, 1000) * total)
+
+
+def test_every_fifth_of_any_total_reaches_point_two():
+    for total in range(5, 2_000, 5):
+        assert r.threshold(0.2, total) == total // 5
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.5, "0.1", True, float("nan")])
+def test_a_wrong_share_is_named(wrong):
+    with pytest.raises(r.RulesError, match="min_support"):
+        r.itemsets(log(FIVE), min_support=wrong)
+
+
+def test_too_many_itemsets_are_refused_with_advice():
+    wide = log([[f"i{k}" for k in range(40)]] * 2)
+    for miner in r.MINERS:
+        with pytest.raises(r.TooManyItemsets, match="lower max_length"):
+            r.itemsets(wide, min_support=1, max_length=40, limit=10_000, miner=miner)
+
+
+@pytest.mark.parametrize("call", [{"max_length": 0}, {"min_length": 3, "max_length": 2}, {"miner": "apriori"}])
+def test_wrong_arguments_are_refused(call):
+    with pytest.raises(r.RulesError):
+        r.itemsets(log(FIVE), min_support=0.5, **call)
+
+
+# brute force as the oracle
+
+some_baskets = st.lists(st.sets(st.sampled_from("abcdef"), min_size=1), min_size=1, max_size=25)
+
+
+def brute_sets(baskets, least: int, longest: int) -> dict[tuple, int]:
+    items = sorted(set().union(*baskets))
+    every = (c for k in range(1, longest + 1) for c in combinations(items, k))
+    counts = {c: sum(set(c) <= b for b in baskets) for c in every}
+    return {c: n for c, n in counts.items() if n >= least}
+
+
+@settings(max_examples=60, deadline=None)
+@given(some_baskets, st.integers(1, 6), st.integers(1, 6), st.sampled_from(sorted(r.MINERS)))
+def test_itemsets_equal_brute_force(baskets, least, longest, miner):
+    found = r.itemsets(log(baskets), min_support=0, min_count=least, max_length=longest, miner=miner)
+    assert dict(zip(found["itemset"], found["count"], strict=True)) == brute_sets(baskets, least, longest)
+
+
+@settings(max_examples=40, deadline=None)
+@given(some_baskets, st.sampled_from([0.0, 0.25, 0.5, 0.6, 0.8, 1.0]))
+def test_rules_equal_brute_force(baskets, least):
+    sets = brute_sets(baskets, 1, 6)
+    expected = {
+        (tuple(i for i in whole if i != y), y)
+        for whole, n in sets.items() if len(whole) > 1 for y in whole
+        if Fraction(n, sets[tuple(i for i in whole if i != y)]) >= Fraction(str(least))
+    }  # fmt: skip
+    found = r.rules(r.itemsets(log(baskets), min_support=0), min_confidence=least)
+    assert {(a, c[0]) for a, c in zip(found["antecedents"], found["consequents"], strict=True)} == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(some_baskets)
+def test_productivity_equals_brute_force(baskets):
+    sets = brute_sets(baskets, 1, 6) | {(): len(baskets)}
+    table = r.itemsets(log(baskets), min_support=0)
+    found = r.productive(r.rules(table), table)
+    for rule in found.itertuples():
+        simpler = [z for k in range(len(rule.antecedents)) for z in combinations(rule.antecedents, k)]
+        best = max(Fraction(sets[tuple(sorted(z + rule.consequents))], sets[z]) for z in simpler)
+        assert rule.redundant == (Fraction(rule.count, rule.antecedent_count) <= best)
+        assert rule.improvement == pytest.approx(float(Fraction(rule.count, rule.antecedent_count) - best))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 12), st.integers(0, 12))
+def test_fisher_equals_the_sum_of_binomials(both, only_x, only_y, neither):
+    x, y, n = both + only_x, both + only_y, both + only_x + only_y + neither
+    ways = sum(comb(y, k) * comb(n - y, x - k) for k in range(both, min(x, y) + 1))
+    p = float(r.fisher(both, antecedent=x, consequent=y, baskets=n))
+    assert p == pytest.approx(float(Fraction(ways, comb(n, x))), rel=1e-9)
+
+
+def test_fisher_equals_scipy_where_p_is_tiny():
+    ours = float(r.fisher(60, antecedent=100, consequent=200, baskets=9000))
+    theirs = fisher_exact([[60, 40], [140, 8760]], alternative="greater").pvalue
+    assert ours == pytest.approx(theirs, rel=1e-6)
+    assert 0 < ours < 1e-60
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("holm", "holm"), ("bh", "fdr_bh"), ("bonferroni", "bonferroni")])
+def test_corrections_equal_statsmodels(ours, theirs):
+    p = np.random.default_rng(1).random(50) ** 4
+    expected = multipletests(np.append(p, np.ones(30)), method=theirs)[1][:50]
+    assert r.adjusted(p, correction=ours, candidates=80) == pytest.approx(expected)
+
+
+def test_no_correction_and_an_unknown_one():
+    assert r.adjusted([0.2, 0.1], correction="none").tolist() == [0.2, 0.1]
+    with pytest.raises(r.RulesError, match="fdr"):
+        r.adjusted([0.2], correction="fdr")
+
+
+def test_search_space_by_hand():
+    pairs = [(x, y) for x in "abcd" for y in "abcd" if x != y]
+    triples = [(x, y) for y in "abcd" for x in combinations("abcd", 2) if y not in x]
+    assert r.search_space(4, max_length=3) == {2: len(pairs), 3: len(triples)}
+
+
+def test_a_rule_whose_second_condition_adds_nothing_is_not_productive():
+    rng = np.random.default_rng(3)
+    tea, bread = rng.random(4_000) < 0.3, rng.random(4_000) < 0.5
+    held = {"x": tea | True, "tea": tea, "sugar": tea & (rng.random(4_000) < 0.8), "bread": bread}
+    baskets = [{n for n, column in held.items() if column[k]} for k in range(4_000)]
+    sets = r.itemsets(log(baskets), min_support=0.01)
+    found = r.productive(r.significant(r.rules(sets)), sets).set_index(["antecedents", "consequents"])
+    assert found.loc[(("tea",), ("sugar",)), "productive"]
+    assert found.loc[(("bread", "tea"), ("sugar",)), "significant"]
+    assert not found.loc[(("bread", "tea"), ("sugar",)), "productive"]
+
+
+# holdout
+
+
+def test_holdout_counts_by_hand():
+    rules = r.rules(r.itemsets(log([{"tea", "milk"}] * 3 + [{"tea"}]), min_support=0.5))
+    later = r.holdout(rules, log([{"tea", "milk"}, {"tea"}, {"tea"}, {"milk"}]))
+    row = later[later["antecedents"] == ("tea",)].iloc[0]
+    assert (row["holdout_count"], row["holdout_antecedent_count"]) == (1, 3)
+    assert row["holdout_confidence"] == pytest.approx(1 / 3)
+    assert row["holdout_lift"] == pytest.approx((1 / 4) / (3 / 4 * 2 / 4))
+
+
+def test_holdout_is_missing_where_the_condition_does_not_occur():
+    rules = r.rules(r.itemsets(log([{"tea", "milk"}] * 3), min_support=0.5))
+    later = r.holdout(rules, log([{"rice"}]))
+    assert later[["holdout_confidence", "holdout_confidence_ci_low", "holdout_lift"]].isna().all(axis=None)
+    assert not later["confirmed"].any()
+
+
+# the shuffled null
+
+
+@settings(max_examples=40, deadline=None)
+@given(some_baskets, st.integers(0, 99))
+def test_shuffling_keeps_sizes_and_frequencies(baskets, seed):
+    before = r.encode(log(baskets))
+    after = r.shuffled(before, seed=seed).matrix
+    assert after.max() == 1
+    assert (after.sum(axis=0) == before.matrix.sum(axis=0)).all()
+    assert (after.sum(axis=1) == before.matrix.sum(axis=1)).all()
+
+
+def test_shuffling_visits_all_tables_equally_often():
+    baskets = [{"a", "b"}, {"a"}, {"b"}]  # a and b each twice, sizes 2, 1, 1: two tables
+    first = [r.shuffled(r.encode(log(baskets)), seed=s).matrix.toarray().tolist() for s in range(400)]
+    seen = pd.Series([str(t) for t in first]).value_counts()
+    assert len(seen) == 2
+    assert abs(seen.iloc[0] - 200) < 50  # five standard deviations
+
+
+def test_shuffling_removes_the_association():
+    planted = log([{"a", "b"}] * 300 + [{"c", "d"}] * 300 + [{"e", "f"}] * 300)
+    after = r.shuffled(r.encode(planted), seed=1)
+    assert r.counts_in(after, [("a", "b")])[0] < 120  # 60 expected, 300 planted
+
+
+def test_the_same_seed_gives_the_same_shuffle():
+    encoded = r.encode(log(FIVE * 20))
+    assert (r.shuffled(encoded, seed=7).matrix != r.shuffled(encoded, seed=7).matrix).nnz == 0
+
+
+def test_null_runs_find_nothing_where_the_real_baskets_hold_a_rule():
+    encoded = r.encode(log([{"a", "b"}] * 80 + [{"c", "d"}] * 80 + [{"a"}, {"b"}, {"c"}, {"d"}] * 10))
+
+    def find(baskets):
+        sets = r.itemsets(baskets, min_support=0.05)
+        return r.productive(r.significant(r.rules(sets)), sets)
+
+    runs = r.null_runs(encoded, find=find, runs=10, seed=1).set_index("run")["productive"]
+    assert runs[0] == 4
+    assert runs[1:].max() == 0
+
+
+# labels and edges
+
+LABELS = ["手机壳", "<script>alert(1)</script>", "=1+1", "$\\frac", "x" * 10_000]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_any_label_passes(label):
+    rules = r.rules(r.itemsets(log([{label, "tea"}] * 3), min_support=0.5))
+    assert {i for t in rules["antecedents"] for i in t} == {label, "tea"}
+
+
+@pytest.mark.parametrize("items", [np.array(["a", "b"]), np.array([1, 2]), pd.Categorical(["a", "b"]), [1, 2]])
+def test_items_become_plain_texts(items):
+    table = pd.DataFrame({"basket_id": [0, 0], "item": items})
+    found = r.itemsets(table, min_support=1)
+    assert {type(i) for t in found["itemset"] for i in t} == {str}
+    assert len(found) == 3
+
+
+def test_two_items_with_one_text_are_refused():
+    with pytest.raises(r.RulesError, match="'1'"):
+        r.encode(pd.DataFrame({"basket_id": [0, 0], "item": pd.Series([1, "1"], dtype=object)}))
+
+
+def test_a_basket_without_id_is_refused():
+    with pytest.raises(r.RulesError, match="basket_id"):
+        r.encode(pd.DataFrame({"basket_id": [0, None], "item": ["a", "b"]}))
+
+
+def test_no_basket_gives_empty_tables():
+    sets = r.itemsets(log([]), min_support=0.1)
+    rules = r.rules(sets)
+    assert sets.empty and rules.empty
+    assert r.productive(r.significant(rules), sets).empty
+
+
+def test_one_basket_finishes():
+    sets = r.itemsets(log([{"a", "b"}]), min_support=0.1)
+    found = r.productive(r.significant(r.rules(sets)), sets)
+    assert len(found) == 2
+    assert found["lift"].tolist() == [1, 1]
+    assert not found["significant"].any()
+
+
+def test_a_row_without_item_keeps_its_basket():
+    table = pd.DataFrame({"basket_id": [0, 1], "item": ["tea", None]})
+    assert r.itemsets(table, min_support=0)["support"].tolist() == [0.5]
+
+
+def test_doubled_rows_count_once():
+    doubled = pd.concat([log(FIVE), log(FIVE)])
+    assert r.itemsets(doubled, min_support=0.2).equals(r.itemsets(log(FIVE), min_support=0.2))
+
+
+def test_items_kept_apart_share_no_set():
+    sets = r.itemsets(log(FIVE), min_support=0.2, apart=[("beer", "diapers")])
+    assert not any({"beer", "diapers"} <= set(s) for s in sets["itemset"])
+    assert ("beer", "milk") in set(sets["itemset"])
+
+
+def test_rules_with_two_consequents():
+    rules = r.rules(r.itemsets(log([{"a", "b", "c"}] * 2), min_support=1), max_consequents=2)
+    assert (("a",), ("b", "c")) in set(zip(rules["antecedents"], rules["consequents"], strict=True))
+
+
+def test_rare_people_hide_an_itemset():
+    encoded = r.encode(log([{"a", "b"}] * 4 + [{"a"}] * 3))
+    users = pd.Series([1, 1, 1, 1, 2, 3, 4])
+    kept = r.enough_users(r.itemsets(encoded, min_support=0.1), encoded, users, min_users=2)
+    assert kept["itemset"].tolist() == [("a",)]
+
+
+def test_order_does_not_depend_on_rows_or_hash_seed():
+    shuffled_rows = log(FIVE).sample(frac=1, random_state=1)
+    assert r.rules(r.itemsets(shuffled_rows, min_support=0.2)).equals(r.rules(r.itemsets(log(FIVE), min_support=0.2)))
+    code = (
+        "import pandas as pd; from helpers.products import rules as r; "
+        "b = pd.DataFrame({'basket_id': [0, 0, 1, 1, 2], 'item': list('abcab')}); "
+        "print(r.rules(r.itemsets(b, min_support=0)).to_csv())"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": s}, capture_output=True, check=True
+        ).stdout
+        for s in "12"
+    }
+    assert len(outputs) == 1
+
+
+def test_importing_leaves_the_warning_filters_of_mlxtend_behind():
+    code = (
+        "import warnings; import helpers.products.rules; "
+        "assert not [f for f in warnings.filters if f[0] == 'always' and f[2] is DeprecationWarning]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# the error rate, on simulated independent items
+
+
+def test_independent_items_seldom_give_a_false_rule():
+    share, wrong = np.linspace(0.05, 0.4, 10), 0
+    for seed in range(60):
+        held = np.random.default_rng(seed).random((400, 10)) < share
+        sets = r.itemsets(log(map(np.flatnonzero, held)), min_support=0.01, max_length=3)
+        how = {"alpha": 0.1, "candidates": r.search_space(10, max_length=3)}
+        wrong += bool(r.productive(r.significant(r.rules(sets), **how), sets, **how)["productive"].any())
+    assert wrong <= 12  # 6 expected at most; more than 12 has a chance below 1 %
+
+
+def test_a_planted_rule_is_found_in_every_simulation():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        held = rng.random((1_000, 8)) < 0.1
+        held[:, 1] |= held[:, 0] & (rng.random(1_000) < 0.4)
+        sets = r.itemsets(log(map(np.flatnonzero, held)), min_support=0.01, max_length=2)
+        found = r.significant(r.rules(sets), candidates=r.search_space(8, max_length=2))
+        good = found[found["significant"]]
+        assert (("0",), ("1",)) in set(zip(good["antecedents"], good["consequents"], strict=True))
