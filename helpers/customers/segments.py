@@ -8,8 +8,10 @@ criterion without holding a single cluster; only the second kind tells the two a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import ibis
 import ibis.expr.types as ir
@@ -17,14 +19,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 from scipy.stats import rankdata
+from sklearn import config_context
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.mixture import GaussianMixture
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from helpers.findings import Estimate, Note, missing
 
-FIT_ON, SILHOUETTE_ON, COMPARE_ON = 100_000, 10_000, 1_500
+FIT_ON, SILHOUETTE_ON, COMPARE_ON = 100_000, 10_000, 1_000
 """Most users that a fit, a silhouette and a comparison with copies look at; above it a seeded sample is drawn."""
 
 FEATURES: dict[str, tuple[str, str]] = {
@@ -394,13 +397,32 @@ def kmeans(z: pd.DataFrame, *, k: int, seed: int, starts: int = 4, fit_on: int =
     if reason := _too_few(z, k):
         return _no_fit(z, reason)
     model = _kmeans(_sampled(z, fit_on, seed).to_numpy(), k, seed, starts)
-    return Fit(pd.Series(_by_size(model.predict(z.to_numpy())), index=z.index), within=float(model.inertia_))
+    return Fit(
+        pd.Series(_by_size(_assigned(z.to_numpy(), model.cluster_centers_)), index=z.index),
+        within=float(model.inertia_),
+    )
 
 
 def _kmeans(values: np.ndarray, k: int, seed: int, starts: int) -> KMeans:
-    # one thread: sums in a fixed order, so the same labels on every machine; and faster on small tables
-    with threadpool_limits(1):
+    with _one_thread():
         return KMeans(k, n_init=starts, random_state=seed % 2**32).fit(values)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in a fixed order, so the same labels on every machine; and faster on small tables."""
+    with _threads().limit(limits=1), config_context(assume_finite=True, skip_parameter_validation=True):
+        yield
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _assigned(values: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """The nearest centre of each row."""
+    return ((centers**2).sum(axis=1) - 2 * values @ centers.T).argmin(axis=1)
 
 
 def mixture(z: pd.DataFrame, *, k: int, seed: int, fit_on: int = COMPARE_ON) -> Fit:
@@ -418,7 +440,7 @@ def mixture(z: pd.DataFrame, *, k: int, seed: int, fit_on: int = COMPARE_ON) -> 
     reason = _too_few(sample, k) or ("too few users for a covariance" if len(sample) < k * (z.shape[1] + 1) else "")
     if reason:
         return _no_fit(z, reason)
-    with threadpool_limits(1):
+    with _one_thread():
         model = GaussianMixture(k, reg_covar=1e-3, tol=1e-2, max_iter=300, random_state=seed % 2**32)
         model.fit(sample.to_numpy())
         labels = pd.Series(_by_size(model.predict(z.to_numpy())), index=z.index)
@@ -516,7 +538,7 @@ def silhouette(z: pd.DataFrame, labels: pd.Series, *, seed: int, on: int = SILHO
     own = labels.loc[sample.index]
     if own.isna().any() or not 1 < own.nunique() < len(own):
         return Estimate.missing("a silhouette needs at least two clusters, and fewer clusters than users")
-    with threadpool_limits(1):
+    with _one_thread():
         return Estimate(float(silhouette_score(sample.to_numpy(), own.to_numpy().astype(int))))
 
 
@@ -616,10 +638,10 @@ def bootstrap_ari(
 
 def _refit_ari(values: np.ndarray, labels: np.ndarray, k: int, rng: np.random.Generator, starts: int) -> float:
     drawn = values[rng.integers(0, len(values), len(values))]
-    if len(np.unique(drawn, axis=0)) < k:
-        return 0.0
+    if len(values) < 100 and len(np.unique(drawn, axis=0)) < k:
+        return 0.0  # a sample that holds fewer than k different users cannot give k groups back
     refit = _kmeans(drawn, k, int(rng.integers(2**31)), starts)
-    return float(adjusted_rand_score(labels, refit.predict(values)))
+    return float(adjusted_rand_score(labels, _assigned(values, refit.cluster_centers_)))
 
 
 # ── the verdict ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -636,7 +658,7 @@ def compare(
     ks: Iterable[int] = range(2, 7),
     seed: int,
     copies: int = 19,
-    boots: int = 20,
+    boots: int = 12,
     starts: int = 2,
     on: int = COMPARE_ON,
 ) -> pd.DataFrame:
@@ -651,7 +673,7 @@ def compare(
     copies : int
         Copies of each kind. To beat all of 19 has chance 1 in 20 where the data are like the copies: a test at 5 %.
     boots : int
-        Refits for the stability on the data; each copy has one refit.
+        Refits for the stability on the data; the first five copies of each kind have one refit each.
     on : int
         Above so many users data and copies are a seeded sample of this size.
 
@@ -664,6 +686,8 @@ def compare(
     """
     z = _sampled(prepared.z, on, seed)
     ks = sorted(set(ks))
+    if copies < 1 or boots < 1:
+        raise SegmentsError(f"copies, boots: {copies}, {boots}; give 1 or more of each")
     if ks and ks[0] < 2:
         raise SegmentsError(f"ks: {ks[0]} cannot be compared; give numbers of clusters from 2")
     usable = [] if prepared.reason else [k for k in ks if not _too_few(z, k + 1)]
@@ -671,10 +695,16 @@ def compare(
         return missing(_CRITERIA, prepared.reason or f"{len(z)} users are too few, or too much alike")
     own = _criteria(z.to_numpy(), usable, seed, starts, boots)
     drawn = {
-        name: [_criteria(make(z, seed=seed + 1 + b).to_numpy(), usable, seed + 1 + b, starts, 1) for b in range(copies)]
+        name: [
+            _criteria(make(z, seed=seed + b).to_numpy(), usable, seed + b, starts, int(b <= _REFITTED))
+            for b in range(1, copies + 1)
+        ]
         for name, make in (("permuted", permuted), ("correlated", same_correlation))
     }
     return _side_by_side(usable, own, drawn)
+
+
+_REFITTED = 5  # copies that are refitted for their stability: refits cost most of the time
 
 
 def _criteria(values: np.ndarray, ks: list[int], seed: int, starts: int, boots: int) -> dict[str, np.ndarray]:
@@ -684,21 +714,21 @@ def _criteria(values: np.ndarray, ks: list[int], seed: int, starts: int, boots: 
     refits = [[_refit_ari(values, f.labels_, f.n_clusters, rng, starts) for _ in range(boots)] for f in fits]
     return {
         "silhouette": _silhouettes(values, [f.labels_ for f in fits]),
-        "stability": np.median(refits, axis=1),
+        "refits": np.array(refits).T.reshape(boots, len(ks)),
         "log_within": np.log([max(f.inertia_, 1e-300) for f in fits]),
         "smallest_share": np.array([np.bincount(f.labels_).min() / len(values) for f in fits]),
     }
 
 
 def _side_by_side(ks: list[int], own: dict, drawn: dict[str, list[dict]]) -> pd.DataFrame:
-    columns = {"k": ks, **{c: own[c] for c in ("silhouette", "stability", "smallest_share")}}
+    columns = {"k": ks, **{c: own[c] for c in ("silhouette", "smallest_share")}}
+    columns["stability"] = np.median(own["refits"], axis=0)
     for name, copies in drawn.items():
-        others = {c: np.array([copy[c] for copy in copies]) for c in ("silhouette", "stability", "log_within")}
-        columns[f"silhouette_{name}"] = others["silhouette"].mean(axis=0)
-        higher = (others["silhouette"] >= own["silhouette"]).sum(axis=0)
-        columns[f"p_{name}"] = (1 + higher) / (1 + len(copies))
-        columns[f"stability_{name}"] = np.median(others["stability"], axis=0)
-        columns[f"gap_{name}"] = others["log_within"].mean(axis=0) - own["log_within"]
+        silhouettes, within = (np.array([copy[c] for copy in copies]) for c in ("silhouette", "log_within"))
+        columns[f"silhouette_{name}"] = silhouettes.mean(axis=0)
+        columns[f"p_{name}"] = (1 + (silhouettes >= own["silhouette"]).sum(axis=0)) / (1 + len(copies))
+        columns[f"stability_{name}"] = np.median(np.vstack([copy["refits"] for copy in copies]), axis=0)
+        columns[f"gap_{name}"] = within.mean(axis=0) - own["log_within"]
     columns["excess"] = own["silhouette"] - columns["silhouette_correlated"]
     return pd.DataFrame(columns)[_CRITERIA]
 
