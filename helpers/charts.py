@@ -470,3 +470,48 @@ def histogram(
         f"median {format_value(known.median())}. {lines_}"
     )
     return Chart(figure, alt=alt.strip(), caption=caption)
+
+
+def waterfall(
+    table: pd.DataFrame,
+    *,
+    label: str,
+    value: str,
+    total: str,
+    title: str,
+    x_label: str,
+    y_label: str,
+    caption: str = "",
+    alt: str = "",
+) -> Chart | Note:
+    """How one total becomes another, step by step.
+
+    One bar a row: where the column `total` is true it stands on zero and `value` is a level; elsewhere it hangs between
+    the level before and after, and `value` is a change. Signs stand beside the bars, so that colour is not needed.
+    """
+    if note := _reason(table):
+        return note
+    values, whole = table[value].astype(float).to_numpy(), table[total].astype(bool).to_numpy()
+    after = np.array([values[i] if whole[i] else 0.0 for i in range(len(table))])
+    for i in np.flatnonzero(~whole):
+        after[i] = (after[i - 1] if i else 0.0) + values[i]
+    before = np.where(whole, 0.0, after - values)
+    color = [QUIET if w else COLORS[0] if v >= 0 else COLORS[1] for w, v in zip(whole, values, strict=True)]
+    words = [f"{v:,.0f}" if w else f"{v:+,.0f}" for w, v in zip(whole, values, strict=True)]
+    figure, axes = canvas(height=max(2.4, 0.45 * len(table) + 1.1))
+    place = np.arange(len(table))
+    with mpl.rc_context(THEME):
+        axes.barh(place, after - before, left=before, color=color, height=0.62)
+        for i, word in enumerate(words):
+            axes.annotate(
+                word, (max(before[i], after[i]), i), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9
+            )
+        axes.set_yticks(place, [_text(v) for v in table[label]])
+        axes.invert_yaxis()
+        axes.margins(x=0.14)
+        axes.set_xlim(left=min(0.0, before.min(), after.min()))
+        axes.grid(visible=False, axis="y")
+        _number_axis(axes.xaxis, False)
+        _label(axes, title, y_label, x_label)
+    steps = "; ".join(f"{_text(name)} {word}" for name, word in zip(table[label], words, strict=True))
+    return Chart(figure, alt=alt or f"Waterfall chart. {title}. {steps}.", caption=caption)

@@ -11,11 +11,12 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from helpers.behaviour.sessions import WEEKDAYS, BehaviourError, add_visits, check_choice, check_positive
 from helpers.behaviour.sessions import count_behaviors as _counts
 from helpers.engine import hold
-from helpers.findings import missing
+from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate
 from helpers.tables import BEHAVIORS
 
@@ -701,6 +702,94 @@ def waterfall_steps(table: pd.DataFrame, parts: pd.DataFrame, *, names: tuple[st
     rows += [(name, value, False) for name, value in effects]
     rows += [(names[1], table.second_value.sum(), True)]
     return pd.DataFrame(rows, columns=["step", "value", "total"])
+
+
+# Planted faults ------------------------------------------------------------------------------------------------------
+
+
+def against_other_weeks(
+    hours: ir.Table, *, day: str, from_hour: int = 0, to_hour: int = 24, weeks: int = 4, level: float = 0.95
+) -> Estimate:
+    """The views of some hours of one day, divided by what the same weekday has in the weeks around it.
+
+    ratio = views / geometric mean of the comparable days; 1 means as usual, 0.2 that four in five are missing. The
+    interval is Student's for one further day: exp(ln ratio ± t · s · √(1 + 1/n)), s the spread of the logs of the n
+    days.
+
+    Parameters
+    ----------
+    hours : ibis Table
+        From `visit_hours`.
+    day : str
+        The day, YYYY-MM-DD.
+    from_hour, to_hour : int
+        First hour and the hour after the last, 0…24.
+    weeks : int
+        So many weeks before and after, 1 or more; days without views are left out.
+    level : float
+        Confidence, 0…1 exclusive.
+
+    Returns
+    -------
+    Estimate
+        0 or more; missing with fewer than three comparable days, or without a view.
+    """
+    middle = pd.Timestamp(day)
+    inside = hours.filter((hours.hour >= from_hour) & (hours.hour < to_hour) & (hours.pv > 0))
+    found = inside.group_by("day").agg(pv=inside.pv.sum()).execute()
+    views = pd.Series(found.pv.to_numpy(float), index=pd.to_datetime(found.day))
+    others = [middle + pd.Timedelta(weeks=w) for w in range(-weeks, weeks + 1) if w]
+    usual = np.log(views.reindex(others).dropna())
+    if len(usual) < 3 or middle not in views.index:
+        return Estimate.missing("there are no comparable days around it")
+    middle_log = np.log(views[middle]) - usual.mean()
+    reach = student.ppf(0.5 + level / 2, len(usual) - 1) * usual.std() * np.sqrt(1 + 1 / len(usual))
+    return Estimate(*(float(np.exp(middle_log + side)) for side in (0, -reach, reach)))
+
+
+def planted_faults(hours: ir.Table, truths: Mapping[str, Mapping], *, robots: int = 0) -> pd.DataFrame:
+    """The demo shop's planted outage and crawler: estimate, interval, truth, covered or not.
+
+    Parameters
+    ----------
+    hours : ibis Table
+        From `visit_hours`.
+    truths : mapping
+        The study's `truths()`; without them (real data) the table is empty with that reason.
+    robots : int
+        Number of robots, from the truth about users.
+
+    Returns
+    -------
+    DataFrame
+        `planted, day, estimate, ci_low, ci_high, truth, covered`: the share of the outage hours' views that is missing,
+        and the day's views as a multiple of its usual views (truth: the planted views added to the others of the day).
+    """
+    columns = ["planted", "day", "estimate", "ci_low", "ci_high", "truth", "covered"]
+    known = {k.removeprefix("traffic."): v["value"] for k, v in truths.items() if k.startswith("traffic.")}
+    if not known:
+        return missing(columns, "these are not simulated data, so the truth is not known")
+    rows = []
+    if "outage_day" in known:
+        first, last = known["outage_hours"]
+        kept = against_other_weeks(hours, day=known["outage_day"], from_hour=first, to_hour=last)
+        lost = _mirror(kept)
+        rows.append(("outage: share of views lost", known["outage_day"], lost, known["outage_lost"]))
+    if "crawler_day" in known and robots:
+        day = known["crawler_day"]
+        planted = robots * known["crawler_views"]
+        seen = hours.filter(hours.day == pd.Timestamp(day).date()).pv.sum().execute()
+        multiple = float(seen) / max(float(seen) - planted, 1.0)
+        rows.append(("crawler: views, times the usual", day, against_other_weeks(hours, day=day), multiple))
+    cells = [(n, d, e.value, e.ci_low, e.ci_high, t, e.covers(t)) for n, d, e, t in rows]
+    return pd.DataFrame(cells, columns=columns)
+
+
+def _mirror(share: Estimate) -> Estimate:
+    """1 − an estimate; the bounds change places."""
+    if share.value is None or share.ci_low is None or share.ci_high is None:
+        return share
+    return Estimate(1 - share.value, 1 - share.ci_high, 1 - share.ci_low)
 
 
 def _divide(upper: float, lower: float) -> float | None:
