@@ -307,6 +307,7 @@ def scalars(world: World, totals: Totals, rows: dict[str, int]) -> dict[str, dic
             say(f"{key}.ate_later_spend", float(later), "currency units", "mean effect on the next three weeks' spend")
     _say_feedback(say, totals)
     _say_contacts(say, totals, settings)
+    _say_traffic(say, settings)
     for name, count in rows.items():
         say(f"rows.{name}", count, "rows", f"rows of {name}, planted faults not counted")
     return truth
@@ -355,6 +356,6 @@ def _say_traffic(say, settings: ShopSettings) -> None:
         say("traffic.outage_day", str(date_of([day])[0]), "day", "the tracking outage")
         say("traffic.outage_hours", [first, last], "hour", "its first hour, and the hour in which it is over")
         say("traffic.outage_lost", lost, "share", "views, favourites and carts of these hours that are not in the log")
-    if season.CRAWLER_DAY < settings.days:
+    if settings.days > season.CRAWLER_DAY:
         say("traffic.crawler_day", str(date_of([season.CRAWLER_DAY])[0]), "day", "the crawler's day")
         say("traffic.crawler_views", season.CRAWLER_VIEWS, "page views", "views of each robot on that day")
