@@ -14,6 +14,7 @@ from helpers.simulate.catalogue import make_catalogue
 from helpers.simulate.people import SEGMENTS, draw_people, user_ids
 from helpers.simulate.settings import ASSIGNMENTS, DAY, SettingsError, ShopSettings, sorted_unique, stream
 from helpers.simulate.truth import labels
+from helpers.tables import BEHAVIORS
 
 CATALOGUE_SEED = 20_171_111
 HISTORY_DAYS = 56
@@ -116,8 +117,9 @@ def simulate_customers(n: int, *, segments: bool, seed: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a customer: user_id, actions, active_days, categories, cart_rate, fav_rate, buy_rate (per view),
-        orders, spend (currency units), discount_share (of lines), segment.
+        One row a customer: user_id, pv, fav, cart, buy, actions, active_days, actions_per_day, categories, cart_rate,
+        fav_rate, buy_rate (per view), orders, spend, list_amount, discount_amount (currency units; spend =
+        list_amount − discount_amount), discount_share (of lines), segment.
 
     Examples
     --------
@@ -138,16 +140,22 @@ def _features(world, number: int) -> pd.DataFrame:
     views = np.maximum(kinds[:, behaviour.PV], 1)
     buyer = block.orders.user[block.lines.order]
     pieces = np.maximum(np.bincount(buyer, minlength=n), 1)
+    paid, off = (np.bincount(buyer, x, n) / 100 for x in (market.line_amounts(world, block), block.lines.discount))
+    days = _distinct(user, second // DAY, 256, n)
     columns = {
         "user_id": block.user_id,
+        **{name: kinds[:, code] for code, name in enumerate(BEHAVIORS)},
         "actions": kinds.sum(axis=1),
-        "active_days": _distinct(user, second // DAY, 256, n),
+        "active_days": days,
+        "actions_per_day": kinds.sum(axis=1) / np.maximum(days, 1),
         "categories": _distinct(user, world.catalogue.item_category[item], count, n),
         "cart_rate": kinds[:, behaviour.CART] / views,
         "fav_rate": kinds[:, behaviour.FAV] / views,
         "buy_rate": kinds[:, behaviour.BUY] / views,
         "orders": np.bincount(block.orders.user, minlength=n),
-        "spend": np.bincount(buyer, market.line_amounts(world, block), n) / 100,
+        "spend": paid,
+        "list_amount": paid + off,
+        "discount_amount": off,
         "discount_share": np.bincount(buyer, block.lines.discount > 0, n) / pieces,
         "segment": labels(SEGMENTS, block.people.segment),
     }
