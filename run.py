@@ -158,6 +158,9 @@ def uv_settings(pip_config):
             found[names[key]] = (",".join(words) if key == "find-links" else " ".join(words)) or value
         if key == "no-index" and value.lower() in ("1", "true", "yes", "on"):
             found["UV_NO_INDEX"] = "1"
+    if "UV_INDEX" in found:
+        # as pip does; each package is checked against its hash, so it does not matter which index served it
+        found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return {name: value for name, value in found.items() if name not in os.environ}
 
 

@@ -33,7 +33,8 @@ from helpers.tables import NEEDS, TABLES
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
 STUDIES = DATA / "studies"
-CACHE = DATA / "cache"
+CACHE = Path(os.environ.get("SMN_CACHE") or DATA / "cache")
+"""Verified tables and finished runs; SMN_CACHE moves it, for example to a larger disk."""
 REPORTS = ROOT / "reports"
 
 RESERVED = {"con", "prn", "aux", "nul", "cache", "studies"} | {f"{d}{i}" for d in ("com", "lpt") for i in range(10)}

@@ -17,7 +17,7 @@ from helpers.report import publish
 from helpers.report.account import Data, fingerprint, report_code
 from helpers.report.collection import Notebook, all_notebooks, select
 from helpers.report.parameters import merge, parse_sets
-from helpers.study import CACHE, REPORTS, Study, load_study
+from helpers.study import CACHE, REPORTS, STUDIES, Study, load_study
 
 Say = Callable[[str], None]
 KEPT_RUNS = 4
@@ -132,13 +132,13 @@ class _Build:
     def run(self, jobs: int, timeout: int) -> Report:
         from helpers.intake import ingest_all
 
-        ingested = ingest_all(self.study, progress=_said(self.say))
+        ingested = ingest_all(self.study, progress=intake_progress(self.say))
         self.data = Data.of(ingested)
         for plan in self.plans:
             plan.key = fingerprint(self.study, self.data, plan.notebook, plan.parameters)
         if self._nothing_changed():
             return self._as_published()
-        self.assessment = _assess(self.study, ingested)
+        self.assessment = assessed(self.study, ingested, self.data)
         entries = self._run_all(jobs, timeout)
         return self._publish(entries)
 
@@ -226,7 +226,8 @@ class _Build:
 
         work = self.cache / f".work-{os.getpid()}-{plan.notebook.name}"
         work.mkdir(parents=True)
-        study = str(self.study.source) if self.study.source.parent.name != "studies" else self.study.name
+        source = self.study.source
+        study = self.study.name if source == STUDIES / f"{self.study.name}.yaml" else str(source)
         outcome = run_notebook(
             plan.notebook, work / "run", study=study, parameters=plan.parameters, jobs=jobs, timeout=timeout
         )
@@ -275,23 +276,28 @@ class _Build:
         return Report(self.target, [e for e in staged.entries if e["name"] in names], True, self.warnings)
 
 
-def _assess(study: Study, ingested: dict) -> Any:
+def assessed(study: Study, ingested: dict, data: Data) -> Any:
+    """What the data can answer, from the verified tables."""
     from helpers.answerability import assess
     from helpers.engine import connect
 
     tables = connect(study.engine, {name: i.data for name, i in ingested.items()})
-    return assess(study, tables)
+    manifests = {name: i.manifest for name, i in ingested.items()}
+    return assess(study, tables, data_hash=data.data_hash, manifests=manifests)
 
 
-def _said(say: Say) -> Callable[[str, float], None]:
-    """Progress of intake, at most one line a step."""
-    last = ""
+def intake_progress(say: Say, every: float = 3.0) -> Callable[[str, float], None]:
+    """Say what intake does: one line at the start, then one every few seconds."""
+    told = 0.0
 
     def progress(what: str, part: float) -> None:
-        nonlocal last
-        if what != last:
-            last = what
-            say(f"{what} …")
+        nonlocal told
+        if not told:
+            say("reading and checking the data …")
+            told = time.monotonic()
+        elif time.monotonic() - told > every:
+            say(f"  {what} {part:.0%}" if part else f"  {what}")
+            told = time.monotonic()
 
     return progress
 

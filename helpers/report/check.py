@@ -53,15 +53,15 @@ def check_study(study_file: str, *, say: Say) -> None:
 
     if is_demo(study):
         ensure_demo(say)
-    from helpers.answerability import assess
-    from helpers.engine import connect
     from helpers.intake import ingest_all
     from helpers.report.account import Data, account_line
+    from helpers.report.build import assessed, intake_progress
 
-    ingested = ingest_all(study)
-    for entry in Data.of(ingested).inputs:
+    ingested = ingest_all(study, progress=intake_progress(say))
+    data = Data.of(ingested)
+    for entry in data.inputs:
         say(f"{entry['table']:<12} {entry['path_name']}: {account_line(entry)}")
-    assessment = assess(study, connect(study.engine, {n: i.data for n, i in ingested.items()}))
+    assessment = assessed(study, ingested, data)
     for text in assessment.warnings:
         say(f"! {text}")
     with pd.option_context("display.width", 200, "display.max_colwidth", 90):

@@ -98,9 +98,9 @@ def tags(cell: dict) -> list[str]:
     return cell.get("metadata", {}).get("tags", [])
 
 
-def all_notebooks(folder: Path = NOTEBOOKS) -> list[Notebook]:
+def all_notebooks(folder: Path | None = None) -> list[Notebook]:
     """All notebooks of the collection in reading order."""
-    return [Notebook(p) for p in sorted(folder.glob("*.ipynb")) if NAME.fullmatch(p.stem)]
+    return [Notebook(p) for p in sorted((folder or NOTEBOOKS).glob("*.ipynb")) if NAME.fullmatch(p.stem)]
 
 
 def select(notebooks: list[Notebook], *, only: str = "", listed: list[str] | None = None) -> list[Notebook]:

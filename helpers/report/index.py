@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from xml.etree import ElementTree
 
 import pandas as pd
 from markupsafe import Markup
@@ -94,11 +95,19 @@ def card(notebook: Notebook, entry: dict[str, Any], *, page: str, headline: str)
         "word": WORDS[entry["status"]],
         "why": f": {reason}" if reason else "",
         "page": bool(page),
-        "thumbnail": Markup(thumbnail(page)) if entry["status"] == "rendered" else "",
+        "thumbnail": Markup(thumbnail(page, notebook.number)) if entry["status"] == "rendered" else "",
     }
 
 
-def thumbnail(page: str) -> str:
-    """The first figure of a page, small: without its words, with ids of its own."""
+def thumbnail(page: str, number: str) -> str:
+    """The first figure of a page without its words, which could not be read at this size; '' without a figure."""
     found = re.search(r'<svg[^>]*role="img".*?</svg>', page, flags=re.S)
-    return found[0] if found else ""
+    if not found:
+        return ""
+    root = ElementTree.fromstring(found[0])
+    for parent in list(root.iter()):
+        for child in [c for c in parent if c.get("class") == "words"]:
+            parent.remove(child)
+    root.attrib = {"viewBox": root.get("viewBox", ""), "aria-hidden": "true"}
+    small = re.sub(r"(\d+\.\d)\d+", r"\1", ElementTree.tostring(root, encoding="unicode"))
+    return re.sub(r'(id="|#)f\d+-', rf"\g<1>n{number}-", small)

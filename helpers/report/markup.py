@@ -49,6 +49,10 @@ SVG_ATTRIBUTES = _words("""
 """)
 
 
+LONG = 36
+"""A table cell with more characters than that gets room to wrap decently."""
+
+
 class MarkupError(ValueError):
     """Something that may not stand on a page."""
 
@@ -81,6 +85,8 @@ class _Rebuild(HTMLParser):
         self.parts.append(f"</{tag}>")
 
     def handle_data(self, data: str) -> None:
+        if len(data) >= LONG and self.parts and self.parts[-1] == "<td>":
+            self.parts[-1] = '<td class="long">'
         self.parts.append(html.escape(data, quote=False))
 
     def _refuse(self, *_: object) -> None:
@@ -310,6 +316,8 @@ def _attribute(element: ElementTree.Element, name: str, value: str, ids: _Ids) -
     if name == "id":
         if value in ids.new:
             element.attrib["id"] = ids.new[value]
+        elif re.fullmatch(r"text_\d+|legend_\d+", value):
+            element.attrib["class"] = "words"
         return
     if name == "href":
         inside = value.startswith("#") and value[1:] in ids.new
