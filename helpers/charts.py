@@ -100,9 +100,10 @@ def canvas(width: float = 7.2, height: float = 3.8, **grid: Any) -> tuple[Figure
         return figure, figure.subplots(**grid)
 
 
-def _reason(table: pd.DataFrame) -> Note | None:
-    if table.empty:
-        return Note(f"No chart: {table.attrs.get('reason', 'no rows')}.", "refusal")
+def _reason(table: pd.DataFrame, value: str = "") -> Note | None:
+    """Why there is nothing to draw: no rows, or no number in the column `value`."""
+    if table.empty or (value and table[value].isna().all()):
+        return Note(f"No chart: {table.attrs.get('reason', 'no values' if len(table) else 'no rows')}.", "refusal")
     return None
 
 
@@ -133,6 +134,12 @@ def _text(value: object, longest: int = 40) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
+def _in_legend(value: object) -> str:
+    """As text; a blank before '_', because matplotlib leaves such names out of a legend."""
+    text = _text(value)
+    return f" {text}" if text.startswith("_") else text
+
+
 def bars(
     table: pd.DataFrame,
     *,
@@ -153,7 +160,7 @@ def bars(
 
     `x_label` and `y_label` name the category axis and the value axis (with its unit), whichever way the bars lie.
     """
-    if note := _reason(table):
+    if note := _reason(table, y):
         return note
     labels, values = [_text(v) for v in table[x]], table[y].astype(float)
     figure, axes = canvas(height=max(2.2, 0.32 * len(table) + 1.1) if horizontal else 3.8)
@@ -202,7 +209,7 @@ def lines(
 
     `marks` maps positions on the x axis to a short word, drawn as dotted vertical lines.
     """
-    if note := _reason(table):
+    if note := _reason(table, y):
         return note
     figure, axes = canvas()
     groups = [("", table)] if series is None else list(table.groupby(series, sort=False, observed=True))
@@ -210,7 +217,7 @@ def lines(
         for i, (name, part) in enumerate(groups):
             color = COLORS[i % len(COLORS)]
             marker = "o" if len(part) <= 40 else None
-            axes.plot(part[x], part[y], color=color, marker=marker, markersize=3.5, label=_text(name))
+            axes.plot(part[x], part[y], color=color, marker=marker, markersize=3.5, label=_in_legend(name))
             if low and high:
                 axes.fill_between(part[x], part[low], part[high], color=color, alpha=0.18, linewidth=0)
         for place, word in (marks or {}).items():
@@ -251,6 +258,8 @@ def heatmap(
     if note := _reason(table):
         return note
     values = table.astype(float)
+    if values.isna().all(axis=None):
+        return Note(f"No chart: {table.attrs.get('reason', 'no values')}.", "refusal")
     figure, axes = canvas(height=max(2.4, 0.3 * len(table) + 1.2))
     annotate = values.size <= 120 if annotate is None else annotate
     form = ".0%" if percent else ",.3g"
@@ -306,7 +315,7 @@ def intervals(
 
     `reference` is a vertical line, such as 0 for *no effect*; None draws none.
     """
-    if note := _reason(table):
+    if note := _reason(table, value):
         return note
     figure, axes = canvas(height=max(1.9, 0.42 * len(table) + 1.2))
     place = np.arange(len(table))
@@ -410,7 +419,7 @@ def points(
 
     A dot costs about 60 bytes on the page: show a seeded sample of at most 1,500 rows.
     """
-    if note := _reason(table):
+    if note := _reason(table, y):
         return note
     figure, axes = canvas(height=4.4)
     with mpl.rc_context(THEME):

@@ -166,6 +166,8 @@ def format_value(value: Any, column: str = "") -> str:
         return f"{int(value):,}"
     if isinstance(value, numbers.Real):
         number = float(value)
+        if number == 0:
+            return "0 %" if PERCENT.search(column) else "0"
         if PERCENT.search(column):
             return f"{number:.{1 if abs(number) >= 0.1 else 2 if abs(number) >= 0.001 else 4}%}".replace("%", " %")
         if column.startswith("p_") or column == "p":

@@ -16,7 +16,15 @@ from helpers.intervals import wilson
 HIDDEN = "hidden"
 """The column that `suppress` adds: why a row shows no numbers."""
 TIME_UNITS = {"day": "D", "week": "W", "month": "M"}
-UNICITY = ("points", "item", "time_unit", "users", "singled_out_share", "ci_low", "ci_high", "method")
+UNICITY = (
+    "points",
+    "item",
+    "time_unit",
+    "users",
+    "singled_out_share",
+    *(f"singled_out_share_ci_{e}" for e in ("low", "high")),
+    "method",
+)
 
 
 class PrivacyError(ValueError):
@@ -172,8 +180,8 @@ def unicity(
     Returns
     -------
     DataFrame
-        One row a number of points: points, item, time_unit, users (looked at), singled_out_share, ci_low, ci_high
-        (missing where exact), method ('exact' or 'sample').
+        One row a number of points: points, item, time_unit, users (looked at), singled_out_share with its
+        singled_out_share_ci_low and _ci_high (missing where exact), method ('exact' or 'sample').
 
     Raises
     ------
@@ -213,25 +221,26 @@ def _exact(trace: ir.Table) -> dict:
     holders = trace.group_by("place", "time").agg(holders=ibis._.count())
     own = trace.join(holders, ["place", "time"])
     users = own.group_by("user_id").agg(share=(own.holders == 1).cast("float64").mean())
-    found = users.agg(users=users.count(), singled_out_share=users.share.mean()).execute().iloc[0]
-    share = None if pd.isna(found["singled_out_share"]) else float(found["singled_out_share"])
-    return {"users": int(found["users"]), "singled_out_share": share, "ci_low": None, "ci_high": None} | {
-        "method": "exact"
-    }
+    found = users.agg(users=users.count(), share=users.share.mean()).execute().iloc[0]
+    return _row(int(found["users"]), None if pd.isna(found["share"]) else float(found["share"]), "exact")
+
+
+def _row(users: int, share: float | None, method: str, low: float | None = None, high: float | None = None) -> dict:
+    interval = {"singled_out_share_ci_low": low, "singled_out_share_ci_high": high}
+    return {"users": users, "singled_out_share": share, **interval, "method": method}
 
 
 def _sampled(trace: ir.Table, k: int, sample: int, seed: int) -> dict:
     drawn = _draw(trace, k, sample, seed)
     users = int(drawn["draw"].nunique())
     if not users:
-        return {"users": 0, "singled_out_share": None, "ci_low": None, "ci_high": None, "method": "sample"}
+        return _row(0, None, "sample")
     known = ibis.memtable(drawn.drop(columns="user_id"))
     held = trace.join(known, ["place", "time"])
     held = held.group_by("draw", "needed", "user_id").agg(n=ibis._.count())
     by_draw = held.filter(held.n == held.needed).group_by("draw").agg(holders=ibis._.count())
     alone = int(by_draw.filter(by_draw.holders == 1).count().execute())
-    low, high = wilson(alone, users)
-    return {"users": users, "singled_out_share": alone / users, "ci_low": low, "ci_high": high, "method": "sample"}
+    return _row(users, alone / users, "sample", *wilson(alone, users))
 
 
 def _draw(trace: ir.Table, k: int, sample: int, seed: int) -> pd.DataFrame:
