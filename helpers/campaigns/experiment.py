@@ -21,6 +21,7 @@ from helpers.campaigns.comparison import (
     newcombe_difference,
     ratio_difference,
     welch,
+    welch_row,
     why_not,
 )
 from helpers.campaigns.errors import ExperimentError
@@ -273,28 +274,28 @@ def against_truth(effects: pd.DataFrame, truth: pd.DataFrame, *, column: str = "
 
 
 def coverage_study(
-    simulate: Callable[..., tuple[pd.DataFrame, float]],
+    simulate: Callable[..., pd.DataFrame],
     *,
     experiments: int = 400,
-    users: int = 600,
-    effect: float = 5.0,
-    outcome: str = "spend",
+    users: int = 500,
+    effect: float = 0.15,
     level: float = 0.95,
     seed: int = 50,
 ) -> pd.DataFrame:
-    """Many simulated experiments with a known effect: does the interval keep its promise?
+    """Many simulated experiments with a known effect: does Welch's interval keep its promise?
 
     Parameters
     ----------
     simulate : callable
-        `simulate(n_users, effect=…, seed=…)` gives one row a participant (`arm`, the outcome) and the true effect.
+        `simulate(n_users, effect=…, seed=…)` gives one row a participant: `arm` ('control' or another), `spend`, and
+        the outcomes without and with treatment, `y0` and `y1`; such as `helpers.simulate.simulate_experiment`.
     experiments : int
         Number of experiments, ≥ 1.
     users : int
         Participants of each.
     effect : float
-        The effect that is planted.
-    outcome, level
+        What is planted, as `simulate` takes it; 0 makes A/A experiments.
+    level : float
         As in `welch`.
     seed : int
         The experiments use the seeds seed … seed + experiments − 1.
@@ -302,13 +303,13 @@ def coverage_study(
     Returns
     -------
     DataFrame
-        One row an experiment: `experiment`, `difference`, `ci_low`, `ci_high`, `truth`, `covered`, `found` (the
-        interval excludes 0).
+        One row an experiment: `experiment`, `difference`, `ci_low`, `ci_high`, `truth` (mean of y1 − y0 of its
+        participants), `covered`, `found` (the interval excludes 0).
 
     Raises
     ------
     ExperimentError
-        Fewer than one experiment; as in `welch`.
+        Fewer than one experiment, or so few users that nobody bought.
 
     References
     ----------
@@ -317,23 +318,30 @@ def coverage_study(
     Examples
     --------
     >>> def simulate(n_users, *, effect, seed):
-    ...     arm = ["control", "x"] * (n_users // 2)
-    ...     return pd.DataFrame({"arm": arm, "spend": [i % 7 + effect * (a == "x") for i, a in enumerate(arm)]}), effect
-    >>> coverage_study(simulate, experiments=2, users=70)[["experiment", "difference", "covered"]]
-       experiment  difference  covered
-    0           1         5.0     True
-    1           2         5.0     True
+    ...     users = pd.DataFrame({"arm": ["control", "x"] * (n_users // 2)})
+    ...     users["y0"] = [0.0, 0.0, 4.0, 4.0] * (n_users // 4)
+    ...     users["y1"] = users.y0 + effect
+    ...     return users.assign(spend=users.y0.where(users.arm == "control", users.y1))
+    >>> coverage_study(simulate, experiments=2, users=80, effect=5.0)[["experiment", "difference", "covered", "found"]]
+       experiment  difference  covered  found
+    0           1         5.0     True   True
+    1           2         5.0     True   True
     """
     if experiments < 1:
         raise ExperimentError(f"experiments {experiments!r}: take at least 1")
-    rows = []
-    for i in range(experiments):
-        frame, truth = simulate(users, effect=effect, seed=seed + i)
-        row = welch(frame, outcome=outcome, level=level).iloc[0]
-        inside, found = row.ci_low <= truth <= row.ci_high, not row.ci_low <= 0 <= row.ci_high
-        rows.append((i + 1, row.difference, row.ci_low, row.ci_high, truth, bool(inside), bool(found)))
-    names = ["experiment", "difference", "ci_low", "ci_high", "truth", "covered", "found"]
-    return pd.DataFrame(rows, columns=names)
+    rows = [_trial(simulate(users, effect=effect, seed=seed + i), level) for i in range(experiments)]
+    table = pd.DataFrame(rows, columns=["difference", "ci_low", "ci_high", "truth"])
+    if table.isna().any(axis=None):
+        raise ExperimentError(f"users {users!r}: in one of the experiments nobody bought; take more users")
+    table.insert(0, "experiment", range(1, experiments + 1))
+    covered = (table.ci_low <= table.truth) & (table.truth <= table.ci_high)
+    return table.assign(covered=covered, found=(table.ci_low > 0) | (table.ci_high < 0))
+
+
+def _trial(users: pd.DataFrame, level: float) -> dict:
+    spend, treated = users["spend"].to_numpy(float), (users["arm"] != "control").to_numpy()
+    row = welch_row(spend[treated], spend[~treated], level=level)
+    return row | {"truth": float((users["y1"] - users["y0"]).mean())}
 
 
 def coverage(graded: pd.DataFrame, *, column: str = "covered") -> Estimate:
