@@ -436,8 +436,7 @@ def definitions(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
 def _event_row(journeys: Journeys) -> dict:
     table, steps = journeys.table, journeys.steps
     base, last = (sum(table[b] for b in step) for step in (steps[0], steps[-1]))
-    people = table.group_by("user_id").agg(x=base.sum(), y=last.sum())
-    return {"unit": "event", "rule": "last step / first step", **_sums(people)}
+    return {"unit": "event", "rule": "last step / first step", **_sums(table, [(base, last)])[0]}
 
 
 def _rule_rows(journeys: Journeys, unit: str) -> list[dict]:
@@ -455,21 +454,29 @@ def _rule_rows(journeys: Journeys, unit: str) -> list[dict]:
         "all steps, any order": (did[0], every),
         f"all steps in order, in {hours}": (did[0], units.step == len(did)),
     }
-    rows = []
-    for rule, (base, converted) in rules.items():
-        people = units.group_by("user_id").agg(x=base.cast("int64").sum(), y=converted.cast("int64").sum())
-        rows.append({"unit": unit, "rule": rule, **_sums(people)})
-    return rows
+    pairs = [(base.cast("int64"), converted.cast("int64")) for base, converted in rules.values()]
+    return [{"unit": unit, "rule": rule, **row} for rule, row in zip(rules, _sums(units, pairs), strict=True)]
 
 
-def _sums(people: ir.Table) -> dict[str, int]:
-    """Sums and sums of products over users: x in the base, y converted."""
-    people = people.filter(people.x + people.y > 0)
-    sums = people.agg(
-        users=people.count(), base=people.x.sum(), converted=people.y.sum(),
-        xx=(people.x * people.x).sum(), xy=(people.x * people.y).sum(), yy=(people.y * people.y).sum(),
-    )  # fmt: skip
-    return {name: int(value) for name, value in sums.execute().iloc[0].fillna(0).items()}
+def _sums(table: ir.Table, pairs: list[tuple[ir.Column, ir.Column]]) -> list[dict[str, int]]:
+    """Sums and sums of products over users of each pair: x in the base, y converted."""
+    named = {f"{c}{k}": column.sum() for k, pair in enumerate(pairs) for c, column in zip("xy", pair, strict=True)}
+    people = table.group_by("user_id").agg(**named)
+    wanted = {}
+    for k in range(len(pairs)):
+        x, y = people[f"x{k}"], people[f"y{k}"]
+        products = {
+            "base": x,
+            "converted": y,
+            "xx": x * x,
+            "xy": x * y,
+            "yy": y * y,
+            "users": (x + y > 0).cast("int64"),
+        }
+        wanted |= {f"{name}{k}": column.sum() for name, column in products.items()}
+    found = people.agg(**wanted).execute().iloc[0].fillna(0)
+    names = ("base", "converted", "xx", "xy", "yy", "users")
+    return [{name: int(found[f"{name}{k}"]) for name in names} for k in range(len(pairs))]
 
 
 def _by_users(table: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:

@@ -710,11 +710,12 @@ def waterfall_steps(table: pd.DataFrame, parts: pd.DataFrame, *, names: tuple[st
 def against_other_weeks(
     hours: ir.Table, *, day: str, from_hour: int = 0, to_hour: int = 24, weeks: int = 4, level: float = 0.95
 ) -> Estimate:
-    """The views of some hours of one day, divided by what the same weekday has in the weeks around it.
+    """The views of a day, or of some of its hours, divided by what the same weekday has in the weeks around it.
 
-    ratio = views / geometric mean of the comparable days; 1 means as usual, 0.2 that four in five are missing. The
-    interval is Student's for one further day: exp(ln ratio ± t · s · √(1 + 1/n)), s the spread of the logs of the n
-    days.
+    ratio = views / geometric mean of the comparable days; 1 means as usual, 0.2 that four in five are missing. For a
+    part of the day the views are first divided by those of the day's other hours: a busy day is then busy in both. The
+    interval is Student's for one further day, exp(ln ratio ± t · √(s²(1 + 1/n) + e)): s is the spread of the logs of
+    the n days, and e = 1/views − 1/(usual views), where positive, is the added chance of a small count.
 
     Parameters
     ----------
@@ -735,16 +736,23 @@ def against_other_weeks(
         0 or more; missing with fewer than three comparable days, or without a view.
     """
     middle = pd.Timestamp(day)
-    inside = hours.filter((hours.hour >= from_hour) & (hours.hour < to_hour) & (hours.pv > 0))
-    found = inside.group_by("day").agg(pv=inside.pv.sum()).execute()
-    views = pd.Series(found.pv.to_numpy(float), index=pd.to_datetime(found.day))
+    inside = (hours.hour >= from_hour) & (hours.hour < to_hour)
+    parts = {"inside": inside.ifelse(hours.pv, 0).sum(), "outside": inside.ifelse(0, hours.pv).sum()}
+    found = hours.group_by("day").agg(**parts).execute()
+    whole_day = to_hour - from_hour == 24
+    views = found.inside / (1.0 if whole_day else found.outside.where(found.outside > 0))
+    days = pd.to_datetime(found.day)
+    views = pd.Series(views.where(found.inside > 0).to_numpy(float), index=days).dropna()
     others = [middle + pd.Timedelta(weeks=w) for w in range(-weeks, weeks + 1) if w]
     usual = np.log(views.reindex(others).dropna())
     if len(usual) < 3 or middle not in views.index:
         return Estimate.missing("there are no comparable days around it")
-    middle_log = np.log(views[middle]) - usual.mean()
-    reach = student.ppf(0.5 + level / 2, len(usual) - 1) * usual.std() * np.sqrt(1 + 1 / len(usual))
-    return Estimate(*(float(np.exp(middle_log + side)) for side in (0, -reach, reach)))
+    ratio = np.log(views[middle]) - usual.mean()
+    counts = pd.Series(found.inside.to_numpy(float), index=days)
+    small = max(1 / counts[middle] - 1 / counts[usual.index].mean(), 0)
+    spread = np.sqrt(usual.var() * (1 + 1 / len(usual)) + small)
+    reach = student.ppf(0.5 + level / 2, len(usual) - 1) * spread
+    return Estimate(*(float(np.exp(ratio + side)) for side in (0, -reach, reach)))
 
 
 def planted_faults(hours: ir.Table, truths: Mapping[str, Mapping], *, robots: int = 0) -> pd.DataFrame:
