@@ -34,7 +34,7 @@ def layout_of(file: Preflight, contract: Table, given: TableInput) -> Layout:
         No header where one is declared, a header where none is declared, doubled or missing names, another
         delimiter, or rows of another width than the header.
     """
-    lines = _sample_lines(file)
+    lines = sample_lines(file)
     quoting = file.quotes != 1
     if given.header:
         number, header = _find_header(file.name, lines, contract, given, quoting)
@@ -44,7 +44,7 @@ def layout_of(file: Preflight, contract: Table, given: TableInput) -> Layout:
         _check_common_width(file.name, lines[number:], width, given.delimiter, quoting)
     else:
         number, header = 0, b""
-        width = _common_width(lines, given.delimiter, quoting)
+        width = common_width(lines, given.delimiter, quoting)
         positions = {c: int(p) - 1 for c, p in (given.columns or {}).items()}
         _refuse_hidden_header(file.name, lines, contract, given)
         _check_positions(file.name, lines, positions, width, given.delimiter, quoting)
@@ -54,7 +54,7 @@ def layout_of(file: Preflight, contract: Table, given: TableInput) -> Layout:
     )
 
 
-def _sample_lines(file: Preflight) -> list[bytes]:
+def sample_lines(file: Preflight) -> list[bytes]:
     """Lines of the sample as UTF-8; a line that is not valid in the file's encoding only keeps its place."""
     lines = []
     for piece in file.sample:
@@ -139,21 +139,28 @@ def _width(line: bytes, delimiter: str, quoting: bool) -> int | None:
     return len(found[0]) if found else None
 
 
-def _common_width(lines: list[bytes], delimiter: str, quoting: bool) -> int:
+def _widths(lines: list[bytes], delimiter: str, quoting: bool) -> Counter:
+    """How many lines have how many fields; lines that are out anyhow (blank, NUL, broken quotes) do not count."""
+    whole = (line for line in lines if line and b"\0" not in line)
+    return Counter(w for line in whole if (w := _width(line, delimiter, quoting)))
+
+
+def common_width(lines: list[bytes], delimiter: str, quoting: bool) -> int:
     """The number of fields that most lines have; the smaller of two that are equally common."""
-    counts = Counter(w for line in lines if line and (w := _width(line, delimiter, quoting)))
+    counts = _widths(lines, delimiter, quoting)
     return min(counts.items(), key=lambda pair: (-pair[1], pair[0]))[0] if counts else 0
 
 
 def _check_common_width(name: str, lines: list[bytes], width: int, delimiter: str, quoting: bool) -> None:
-    common = _common_width(lines, delimiter, quoting)
-    if common and common != width:
-        trailing = common == width + 1 and all(line.endswith(delimiter.encode()) for line in lines if line)
-        why = " (a delimiter ends every row, but not the header)" if trailing else ""
-        raise IntakeError(
-            f"{name}: the header names {width} columns, most rows have {common} fields{why}. "
-            "Columns would shift, so nothing is read. Write the file again with a header that fits its rows."
-        )
+    counts, common = _widths(lines, delimiter, quoting), common_width(lines, delimiter, quoting)
+    if counts[common] <= counts[width]:
+        return
+    trailing = common == width + 1 and all(line.endswith(delimiter.encode()) for line in lines if line)
+    why = " (a delimiter ends every row, but not the header)" if trailing else ""
+    raise IntakeError(
+        f"{name}: the header names {width} columns, most rows have {common} fields{why}. "
+        "Columns would shift, so nothing is read. Write the file again with a header that fits its rows."
+    )
 
 
 def _check_positions(
@@ -163,7 +170,7 @@ def _check_positions(
     if width >= max(2, need):
         return
     for other, written in DELIMITERS.items():
-        if other != delimiter and _common_width(lines, other, quoting) >= need:
+        if other != delimiter and common_width(lines, other, quoting) >= need:
             raise IntakeError(
                 f"{name}, line 1: the columns are separated by {written}, not by {DELIMITERS[delimiter]}. "
                 f"Say delimiter: {written} in the study file."

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.,][0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})$"
+ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.,][0-9]{1,9})?(Z| UTC|[+-][0-9]{2}:?[0-9]{2})$"
 DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 MONTH = r"^[0-9]{4}-(0[1-9]|1[0-2])$"
 PER_SECOND = {"s": 1, "ms": 1000, "us": 1_000_000}
@@ -62,7 +62,7 @@ def parse_days(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def parse_iso(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """ISO 8601 with an offset → microseconds since 1970-01-01 UTC, and which texts are such an instant.
+    """ISO 8601 with an offset (or ' UTC') → microseconds since 1970-01-01 UTC, and which texts are such an instant.
 
     >>> us, good = parse_iso(pa.array(["1970-01-01T08:00:01+08:00", "1970-01-01T00:00:00"]))
     >>> us.tolist(), good.tolist()
@@ -83,7 +83,8 @@ def _known_instants(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     days, good = _known_days(text)
     hour, minute, second = _digits(text, 11, 13), _digits(text, 14, 16), _digits(text, 17, 19)
     good &= (hour < 24) & (minute < 60) & (second < 60)
-    tail = pc.replace_substring(pc.binary_slice(text.cast(pa.binary()), 19, 64).cast(pa.string()), ",", ".")
+    tail = pc.binary_slice(text.cast(pa.binary()), 19, 64).cast(pa.string())
+    tail = pc.replace_substring(pc.replace_substring(tail, " UTC", "Z"), ",", ".")
     parts = pc.extract_regex(tail, r"^\.?(?P<frac>[0-9]*)(?P<sign>[Z+-])(?P<h>[0-9]{0,2}):?(?P<m>[0-9]{0,2})$")
     micro = pc.struct_field(parts, "frac")
     micro = pc.utf8_slice_codeunits(pc.utf8_rpad(micro, 6, "0"), 0, 6)
