@@ -17,9 +17,10 @@ from typing import Any
 import ibis.expr.types as ir
 import pandas as pd
 
-from helpers import facts as facts_module
+from helpers import facts as _facts_module
+from helpers import study as _study
 from helpers.facts import NO_EVENTS, log_facts
-from helpers.study import CACHE, Study
+from helpers.study import Study
 from helpers.tables import NEEDS
 
 YES, CAVEAT, NO = ANSWERS = ("answerable", "with caveat", "not answerable")
@@ -325,7 +326,7 @@ def assess(
         Table → intake's manifest, whose notes become warnings.
     """
     if data_hash:
-        facts = _kept(CACHE / study.name / "facts.json", _key(study, data_hash), lambda: _facts(study, tables))
+        facts = _kept(_study.CACHE / study.name / "facts.json", _key(study, data_hash), lambda: _facts(study, tables))
     else:
         facts = _facts(study, tables)
     facts = facts | {"joined_on": _brings(tables, manifests or {}, "users", "joined_on")}
@@ -346,7 +347,7 @@ def _brings(tables: dict[str, ir.Table], manifests: Mapping[str, dict[str, Any]]
 
 def _key(study: Study, data_hash: str) -> str:
     """What the facts depend on: the data, the zone and window, and the code that computes them."""
-    code = Path(facts_module.__file__).read_bytes() + Path(__file__).read_bytes()
+    code = Path(_facts_module.__file__).read_bytes() + Path(__file__).read_bytes()
     text = f"{data_hash} {study.time_zone} {study.window.start} {study.window.end} {sorted(study.tables)}"
     return hashlib.sha256(code + text.encode()).hexdigest()
 

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 MOST_FINDINGS = 5
@@ -156,9 +157,9 @@ def format_value(value: Any, column: str = "") -> str:
     >>> format_value(0.0225, "buy_rate"), format_value(75837), format_value(None), format_value(1.8e-6, "p_value")
     ('2.25 %', '75,837', '–', '1.8e-06')
     """
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and not math.isfinite(value)):
+    if value is pd.NaT or _is_gap(value):
         return "–"
-    if isinstance(value, bool) or type(value).__name__ == "bool_":
+    if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if isinstance(value, pd.Timestamp):
         return value.strftime("%Y-%m-%d" if value == value.normalize() else "%Y-%m-%d %H:%M")
@@ -225,16 +226,15 @@ class Findings:
         truth : float, optional
             The known truth of a simulated shop.
         """
-        if len(self.entries) >= MOST_FINDINGS:
+        others = [e for e in self.entries if e["key"] != key]  # a cell that is run again replaces its finding
+        if len(others) >= MOST_FINDINGS:
             raise ValueError(f"finding {key!r} is one too many: a notebook concludes at most {MOST_FINDINGS} things")
-        if key in {e["key"] for e in self.entries}:
-            raise ValueError(f"finding {key!r} stands twice; give it another key")
         estimate = value if isinstance(value, Estimate) else Estimate(value, *(ci or (None, None)), reason)
         numbers_ = {k: _plain(v) for k, v in asdict(estimate).items() if k != "reason"}
         known = numbers_["value"] is not None
         truth = _plain(truth)
         sentence = (
-            text.format(**numbers_, truth=truth, **more)
+            text.format(**{k: _Dash() if _is_gap(v) else v for k, v in (numbers_ | {"truth": truth} | more).items()})
             if known
             else f"{key.replace('_', ' ')}: not computable, because {estimate.reason or reason}."
         )
@@ -242,7 +242,7 @@ class Findings:
         entry |= {k: numbers_[k] for k in ("ci_low", "ci_high") if numbers_[k] is not None}
         if truth is not None:
             entry["truth"] = truth
-        self.entries.append(entry)
+        self.entries = [*others, entry]
         self._write()
         return Note(sentence, "finding")
 
@@ -275,9 +275,20 @@ class Findings:
             (self.folder / "findings.json").write_text(text, encoding="utf-8")
 
 
+class _Dash:
+    """Stands for a number that is not there, whatever its format."""
+
+    def __format__(self, spec: str) -> str:
+        return "–"
+
+
+def _is_gap(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value))
+
+
 def _plain(value: Any) -> float | int | None:
     """A Python number, or None for what is missing or not finite."""
-    if value is None or value is pd.NA:
+    if _is_gap(value):
         return None
     number = value.item() if hasattr(value, "item") else value
     if isinstance(number, bool):

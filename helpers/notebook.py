@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import html
 import json
+import os
 import secrets
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +15,12 @@ from pathlib import Path
 import ibis.expr.types as ir
 import pandas as pd
 
+from helpers import study as _study
 from helpers.answerability import Assessment, assess, missing_tables
 from helpers.engine import connect
 from helpers.findings import Findings, NotAnswerable, missing
 from helpers.intake import Ingested, ingest_all
-from helpers.study import CACHE, ROOT, Study, load_study
+from helpers.study import ROOT, Study, load_study
 from helpers.tables import NEEDS, TABLES
 
 
@@ -80,44 +82,46 @@ class OpenStudy:
         folder = self.study.truth_folder
         if folder is None:
             return missing(["truth"], "these are not simulated data, so the truth is not known")
-        return pd.read_csv(folder / f"{name}.csv")
+        file = folder / f"{name}.csv"
+        return pd.read_csv(file) if file.is_file() else missing(["truth"], f"the simulated shop keeps no {name}.csv")
 
     def truths(self) -> dict:
         """The scalar truths of the simulated shop (`truth.json`); empty for real data."""
         folder = self.study.truth_folder
-        return {} if folder is None else json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+        file = folder / "truth.json" if folder else None
+        return json.loads(file.read_text(encoding="utf-8")) if file and file.is_file() else {}
 
     @cached_property
     def _key(self) -> bytes:
         """The secret of this machine and study that pseudonyms are made with; it never enters a report."""
-        file = CACHE / self.study.name / "pseudonym.key"
+        file = _study.CACHE / self.study.name / "pseudonym.key"
         if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(secrets.token_bytes(32))
+            _write_once(file, secrets.token_bytes(32))
         return file.read_bytes()
 
     def pseudonyms(self, ids: pd.Series, kind: str) -> pd.Series:
-        """Labels such as 'category k3f9q2' for raw ids: the same id gives the same label, and no way back."""
+        """Labels such as 'category k3f9q2ab' for raw ids: the same id gives the same label, and no way back."""
         unique = {v: self._pseudonym(v, kind) for v in ids.dropna().unique()}
         return ids.map(unique)
 
     def _pseudonym(self, value: object, kind: str) -> str:
         digest = hmac.new(self._key, f"{kind}:{value}".encode(), hashlib.sha256).digest()
         number, letters = int.from_bytes(digest[:8], "big"), "abcdefghjkmnpqrstuvwxyz23456789"
-        return f"{kind} " + "".join(letters[number // len(letters) ** i % len(letters)] for i in range(6))
+        return f"{kind} " + "".join(letters[number // len(letters) ** i % len(letters)] for i in range(8))
 
     def category_labels(self, ids: pd.Series) -> pd.Series:
         """Readable names of categories: from the items table where it has them, else pseudonyms.
 
-        Two categories with one name stay two: the second gets its pseudonym's tail.
+        Two categories with one name stay two: each gets the code of its pseudonym behind the name.
         """
         labels = self.pseudonyms(ids, "category")
         if not self.has("items"):
             return labels
         items = self.items.filter(self.items.category_name.notnull()).group_by("category_id")
         named = items.agg(name=self.items.category_name.min()).execute().set_index("category_id")["name"]
-        twice = named[named.duplicated(keep=False)]
-        named = named.drop(twice.index)
+        twice = named.duplicated(keep=False)
+        codes = self.pseudonyms(named.index.to_series(), "category").str.removeprefix("category ")
+        named = named.mask(twice, named + " " + codes)
         return ids.map(named).fillna(labels)
 
     def _repr_html_(self) -> str:
@@ -168,6 +172,21 @@ def data_hash(ingested: dict[str, Ingested]) -> str:
     """One hash of all tables of a study."""
     joined = "".join(f"{name}{ingested[name].data_hash}" for name in sorted(ingested))
     return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def _write_once(file: Path, content: bytes) -> None:
+    """Put a whole file there, unless another process was faster: then its file stays."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+    new.write_bytes(content)
+    new.chmod(0o600)
+    try:
+        os.link(new, file)
+    except FileExistsError:
+        pass
+    except OSError:  # no hard links on this disk
+        new.replace(file)
+    new.unlink(missing_ok=True)
 
 
 COUNTS = ("lines", "header", "blank", "continuation", "accepted")
