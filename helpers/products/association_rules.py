@@ -38,10 +38,16 @@ BEHAVIORS = {
 """What may fill a basket. *interest*: everything that says more than a look."""
 SESSION_GAP = 1_800
 LONGEST_LABEL = 60
+MOST_ITEMSETS = 200_000
 TEST_COLUMNS = [
     "p_value", "p_adjusted", "significant",
     "improvement", "redundant", "p_productive", "p_productive_adjusted", "productive",
 ]  # fmt: skip
+HOLDOUT_COLUMNS = [
+    "holdout_count", "holdout_antecedent_count", "holdout_confidence", "holdout_confidence_ci_low",
+    "holdout_confidence_ci_high", "holdout_lift", "p_holdout", "confirmed",
+]  # fmt: skip
+SIZE_COLUMNS = ["shuffled_count", "lift_beyond_size", "p_size", "p_size_adjusted", "beyond_size"]
 BASKET_COLUMNS = ["basket_id", "item", "kind", "parent", "user"]
 
 
@@ -227,9 +233,10 @@ def describe(baskets: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row: baskets, users, items, mean_size, median_size, one_item_share (baskets that cannot hold a rule).
+        One row: baskets, users, items, mean_size, median_size, too_small_share (baskets of less than two items, which
+        cannot hold a rule). Items that the prefilter left out are not counted.
     """
-    columns = ["baskets", "users", "items", "mean_size", "median_size", "one_item_share"]
+    columns = ["baskets", "users", "items", "mean_size", "median_size", "too_small_share"]
     if baskets.empty:
         return missing(columns, baskets.attrs.get("reason", "no baskets"))
     size = sizes(baskets)
@@ -288,7 +295,13 @@ def frequent(
             return missing(ITEMSET_COLUMNS, baskets.attrs.get("reason", "no baskets"))
         users, apart = owners(baskets), family(baskets)
         baskets = encode(baskets, min_support=min_support, min_count=min_users)
-    settings = {"min_support": min_support, "min_count": min_users, "max_length": max_length, "miner": "bitmaps"}
+    settings = {
+        "min_support": min_support,
+        "min_count": min_users,
+        "max_length": max_length,
+        "miner": "bitmaps",
+        "limit": MOST_ITEMSETS,
+    }
     try:
         table = method.itemsets(baskets, **settings, apart=apart or ())
     except TooManyItemsets as error:
@@ -304,12 +317,16 @@ def frequent(
 
 
 def owners(baskets: pd.DataFrame) -> pd.Series:
-    """basket_id → user, one entry a basket."""
+    """basket_id → user, one entry a basket; without a column `user` every basket is somebody else's."""
+    if "user" not in baskets:
+        baskets = baskets.assign(user=baskets["basket_id"])
     return baskets.drop_duplicates("basket_id").set_index("basket_id")["user"]
 
 
 def family(baskets: pd.DataFrame) -> frozenset[tuple[str, str]]:
     """The pairs (item, own category): a rule between the two is true by definition."""
+    if "parent" not in baskets:
+        return frozenset()
     pairs = baskets[["item", "parent"]].dropna().drop_duplicates()
     return frozenset(pairs.itertuples(index=False, name=None))
 
@@ -368,6 +385,14 @@ def find_rules(
     )
 
 
+def trusted(baskets: pd.DataFrame, *, copies: int, seed: int, **settings) -> pd.DataFrame:
+    """The rules that pass every test of `find_rules` and meet beyond the sizes of the baskets; `settings` as there."""
+    sets = frequent(baskets, **{k: settings[k] for k in ("min_support", "max_length", "min_users")})
+    how = {k: settings[k] for k in ("max_length", "alpha", "correction")}
+    rules = tested(confident(sets, min_confidence=settings["min_confidence"]), sets, **how)
+    return keep(beyond_size(keep_productive(rules), baskets, sets, copies=copies, seed=seed, **how), "beyond_size")
+
+
 def null_runs(baskets: pd.DataFrame, *, runs: int, seed: int, **settings) -> pd.DataFrame:
     """The same search in the real baskets (run 0) and in shuffled ones; `settings` as in `find_rules`."""
     columns = ["run", "rules", "positive", "significant", "productive", "highest_lift"]
@@ -402,14 +427,49 @@ def null_summary(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def held_out(rules: pd.DataFrame, later: pd.DataFrame, *, alpha: float) -> pd.DataFrame:
-    """The productive rules of the earlier baskets, checked in the later ones (`rules.holdout`)."""
-    columns = [*RULE_COLUMNS, "holdout_confidence", "holdout_confidence_ci_low", "holdout_confidence_ci_high",
-               "holdout_lift", "p_holdout", "confirmed"]  # fmt: skip
-    kept = keep_productive(rules)
-    if kept.empty or later.empty:
-        return missing(columns, (kept if kept.empty else later).attrs.get("reason", "no rules"))
-    return method.holdout(kept, later, alpha=alpha)
+def held_out(rules: pd.DataFrame, later: pd.DataFrame, *, alpha: float, min_users: int = 1) -> pd.DataFrame:
+    """The rules of the earlier baskets, checked in the later ones (`rules.holdout`).
+
+    The later figures are missing where they would stand on fewer than `min_users` people (privacy).
+    """
+    if rules.empty or later.empty:
+        why = (rules if rules.empty else later).attrs.get("reason", "no rules")
+        return missing([*RULE_COLUMNS, *HOLDOUT_COLUMNS], why)
+    table = method.holdout(rules, later, alpha=alpha)
+    sets = [a + b for a, b in zip(table["antecedents"], table["consequents"], strict=True)]
+    few = method.people(encode(later, items={i for s in sets for i in s}), sets, owners(later)) < min_users
+    hidden = [c for c in HOLDOUT_COLUMNS if c != "confirmed"]
+    return table.assign(**{c: table[c].astype(float).mask(few) for c in hidden})
+
+
+def beyond_size(
+    rules: pd.DataFrame,
+    baskets: pd.DataFrame,
+    itemsets: pd.DataFrame,
+    *,
+    copies: int,
+    seed: int,
+    max_length: int,
+    alpha: float = 0.05,
+    correction: str = "holm",
+) -> pd.DataFrame:
+    """The productive rules against shuffled baskets (`rules.beyond_size`), corrected over all candidates."""
+    if rules.empty:
+        return missing([*rules.columns, *SIZE_COLUMNS], rules.attrs.get("reason", "no rules"))
+    items = {i for side in ("antecedents", "consequents") for t in rules[side] for i in t}
+    frequent_items = itemsets.loc[itemsets["length"] == 1, "itemset"].map(lambda s: s[0])
+    encoded = encode(baskets, items={*frequent_items, *items})
+    candidates = method.search_space(len(frequent_items), max_length=max_length)
+    how = {"alpha": alpha, "correction": correction, "candidates": candidates}
+    return method.beyond_size(rules, encoded, seed=seed, copies=copies, **how)
+
+
+def keep(rules: pd.DataFrame, flag: str) -> pd.DataFrame:
+    """The rows with a flag; empty, with the reason, where there are none."""
+    if rules.empty:
+        return rules
+    kept = rules[rules[flag]].reset_index(drop=True)
+    return kept if len(kept) else missing(rules.columns, f"no rule is {flag.replace('_', ' ')}")
 
 
 def keep_productive(rules: pd.DataFrame) -> pd.DataFrame:
@@ -431,6 +491,52 @@ def strongest(rules: pd.DataFrame, *, rows: int = 15) -> pd.DataFrame:
     return order.head(rows).reset_index(drop=True)
 
 
+def ranked(rules: pd.DataFrame, *, by: str, rows: int = 10) -> pd.DataFrame:
+    """The rules with the highest value of one measure; missing values last, ties by count."""
+    if rules.empty:
+        return rules
+    return rules.sort_values([by, "count"], ascending=False, kind="stable").head(rows).reset_index(drop=True)
+
+
+def conclusions(rules: pd.DataFrame, *, rows: int = 8) -> pd.DataFrame:
+    """What most rules conclude: then, rules, consequent_support (share of all baskets), median confidence and lift."""
+    columns = ["then", "rules", "consequent_support", "median_confidence", "median_lift"]
+    if rules.empty:
+        return missing(columns, rules.attrs.get("reason", "no rules"))
+    text = readable(rules, ["confidence", "lift"]).assign(own=rules["consequent_count"] / rules["baskets"])
+    table = text.groupby("then", sort=True).agg(
+        rules=("lift", "size"),
+        consequent_support=("own", "first"),
+        median_confidence=("confidence", "median"),
+        median_lift=("lift", "median"),
+    )
+    return table.sort_values("rules", ascending=False, kind="stable").head(rows).reset_index()[columns]
+
+
+def candidates(itemsets: pd.DataFrame, *, max_length: int, alpha: float) -> pd.DataFrame:
+    """How many rules the search looks at, and how many of them luck alone would let pass without a correction.
+
+    Returns
+    -------
+    DataFrame
+        One row a rule length: length, candidates, passing_by_luck = alpha · candidates (at most, when nothing is true).
+    """
+    columns = ["length", "candidates", "passing_by_luck"]
+    space = method.search_space(int((itemsets["length"] == 1).sum()), max_length=max_length)
+    if not space:
+        return missing(columns, itemsets.attrs.get("reason", "fewer than two frequent items"))
+    rows = [(length, count, float(alpha) * count) for length, count in space.items()]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def pictured(rules: pd.DataFrame, *, seed: int, dots: int = 1_500) -> pd.DataFrame:
+    """The rules for a scatter plot: with their verdict and the share of all baskets that hold the conclusion."""
+    if rules.empty:
+        return rules
+    table = rules.sample(dots, random_state=seed).sort_index() if len(rules) > dots else rules
+    return verdicts(table).assign(consequent_support=table["consequent_count"] / table["baskets"])
+
+
 def readable(rules: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
     """For the page and the CSV file: 'if' and 'then' as text, then the named columns (by default all)."""
     columns = columns or [c for c in rules.columns if c not in ("antecedents", "consequents")]
@@ -438,15 +544,6 @@ def readable(rules: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFr
         return missing(["if", "then", *columns], rules.attrs.get("reason", "no rules"))
     text = {"if": rules["antecedents"].map(" + ".join), "then": rules["consequents"].map(" + ".join)}
     return pd.DataFrame({**text, **{c: rules[c] for c in columns}})
-
-
-def lift_matrix(rules: pd.DataFrame) -> pd.DataFrame:
-    """Lift by condition (rows) and conclusion (columns), in the order of the rules; blank where there is no rule."""
-    if rules.empty:
-        return missing(["if"], rules.attrs.get("reason", "no rules"))
-    text = readable(rules, ["lift"])
-    wide = text.pivot_table(index="if", columns="then", values="lift", aggfunc="max", sort=False)
-    return wide.reindex(index=text["if"].unique(), columns=text["then"].unique())
 
 
 def support_sweep(baskets: pd.DataFrame, supports: list[float], **settings) -> pd.DataFrame:
@@ -487,19 +584,19 @@ def basket_choices(
     Returns
     -------
     DataFrame
-        One row a choice: unit, behavior, baskets, mean_size, one_item_share, frequent_items, frequent_pairs. Sizes are
+        One row a choice: unit, behavior, baskets, mean_size, too_small_share, frequent_items, frequent_pairs. Sizes are
         missing where there is no basket.
     """
     rows = []
     for unit, behavior in choices:
-        own = baskets(events, unit=unit, level=level, behavior=behavior)
+        own = baskets(events, unit=unit, level=level, behavior=behavior, min_support=min_support)
         sets = frequent(own, min_support=min_support, max_length=2, min_users=min_users)
         facts = describe(own)
-        known = facts.iloc[0] if len(facts) else {"baskets": 0, "mean_size": None, "one_item_share": None}
+        known = facts.iloc[0] if len(facts) else {"baskets": 0, "mean_size": None, "too_small_share": None}
         lengths = sets["length"].value_counts()
-        counted = (int(known["baskets"]), known["mean_size"], known["one_item_share"])
+        counted = (int(known["baskets"]), known["mean_size"], known["too_small_share"])
         rows.append((unit, behavior, *counted, int(lengths.get(1, 0)), int(lengths.get(2, 0))))
-    names = ["unit", "behavior", "baskets", "mean_size", "one_item_share", "frequent_items", "frequent_pairs"]
+    names = ["unit", "behavior", "baskets", "mean_size", "too_small_share", "frequent_items", "frequent_pairs"]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -538,7 +635,7 @@ def against_truth(
     truth : DataFrame
         `study.truth("rules")`: kind (planted, implied, decoy), antecedent, consequent, confidence, lift.
     rules : DataFrame
-        The tested rules.
+        The rules that passed, such as `trusted` gives them.
     baskets : DataFrame
         The named baskets.
     unit, level, behavior : str
@@ -547,30 +644,31 @@ def against_truth(
     Returns
     -------
     DataFrame
-        kind, if, then, confidence with its Wilson interval, truth, covered, p_adjusted (missing when the rule did not
-        reach the thresholds), found: both items are a productive rule, in either direction.
+        kind, if, then, confidence with its Wilson interval, lift, true_confidence, true_lift, covered (is the true
+        confidence in the interval?), found (are the two items a rule that passed, in either direction?).
     """
-    columns = ["kind", "if", "then", "confidence", "confidence_ci_low", "confidence_ci_high", "truth", "covered",
-               "p_adjusted", "found"]  # fmt: skip
+    columns = [
+        "kind", "if", "then", "confidence", "confidence_ci_low", "confidence_ci_high", "true_confidence", "covered",
+        "lift", "true_lift", "found",
+    ]  # fmt: skip
     if "kind" not in truth.columns:
         return missing(columns, truth.attrs.get("reason", "no truth is known"))
     if unit == "user" or level != "category" or (behavior != "buy" and unit != "order") or baskets.empty:
         return missing(columns, "the planted rules are about categories bought together in one order")
     encoded = encode(baskets, items={*truth["antecedent"], *truth["consequent"]})
     pairs = list(zip(truth["antecedent"], truth["consequent"], strict=True))
-    x, both = (method.counts_in(encoded, s) for s in ([(a,) for a, _ in pairs], pairs))
-    p = dict(zip(zip(rules["antecedents"], rules["consequents"], strict=True), rules["p_adjusted"], strict=True))
-    good = keep_productive(rules)
-    found = {frozenset(a + b) for a, b in zip(good["antecedents"], good["consequents"], strict=True)}
+    x, y, both = (method.counts_in(encoded, s) for s in ([(a,) for a, _ in pairs], [(b,) for _, b in pairs], pairs))
+    found = {frozenset(a + b) for a, b in zip(rules["antecedents"], rules["consequents"], strict=True)}
     table = pd.DataFrame({"kind": truth["kind"], "if": truth["antecedent"], "then": truth["consequent"]})
     table = add_rate(
         table.assign(_k=both, _n=x), successes="_k", trials="_n", name="confidence", level=confidence_level
     )
     low, high = table["confidence_ci_low"], table["confidence_ci_high"]
     return table.assign(
-        truth=truth["confidence"],
+        true_confidence=truth["confidence"],
         covered=truth["confidence"].between(low, high),
-        p_adjusted=[p.get(((a,), (b,)), np.nan) for a, b in pairs],
+        lift=method.lift(both, antecedent=x, consequent=y, baskets=np.full(len(x), encoded.total)),
+        true_lift=truth["lift"],
         found=[frozenset(pair) in found for pair in pairs],
     )[columns]
 
@@ -586,25 +684,25 @@ def truth_counts(compared: pd.DataFrame) -> pd.DataFrame:
 
 
 def unexplained(rules: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """The productive rules that nothing planted explains: false discoveries, when baskets are single orders.
+    """The rules that nothing planted explains: false discoveries, when baskets are single orders.
 
     A rule is explained when all its items belong together: linked by planted or implied pairs.
     """
-    good = keep_productive(rules)
     if "kind" not in truth.columns:
         return missing(rules.columns, truth.attrs.get("reason", "no truth is known"))
-    if good.empty:
-        return good
+    if rules.empty:
+        return rules
     group: dict[str, int] = {}
     linked = truth[truth["kind"] != "decoy"]
     for a, b in zip(linked["antecedent"], linked["consequent"], strict=True):
         new, old = group.get(a, len(group) + 1), group.get(b)
         group |= {name: new for name, g in group.items() if g == old} | {a: new, b: new}
     alone = [
-        len({group.get(i, i) for i in a + b}) > 1 for a, b in zip(good["antecedents"], good["consequents"], strict=True)
+        len({group.get(i, i) for i in a + b}) > 1
+        for a, b in zip(rules["antecedents"], rules["consequents"], strict=True)
     ]
-    kept = good[alone].reset_index(drop=True)
-    return kept if len(kept) else missing(rules.columns, "every productive rule is a planted or implied one")
+    kept = rules[alone].reset_index(drop=True)
+    return kept if len(kept) else missing(rules.columns, "every rule that passed is a planted or implied one")
 
 
 def first_rule(rules: pd.DataFrame) -> str:
@@ -628,3 +726,10 @@ def share_of(table: pd.DataFrame, flag: str, **where: str) -> Estimate:
     for column, value in where.items():
         table = table[table[column] == value]
     return rate(int(table[flag].sum()), len(table), reason="no rows")
+
+
+def null_mean(runs: pd.DataFrame, column: str) -> Estimate:
+    """Mean of one column of `null_runs` over the shuffled copies."""
+    if runs.empty or not (runs["run"] > 0).any():
+        return Estimate.missing(runs.attrs.get("reason", "no shuffled copy was made"))
+    return Estimate(float(runs.loc[runs["run"] > 0, column].mean()))

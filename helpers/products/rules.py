@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import combinations, pairwise
+from itertools import chain, combinations, pairwise
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csc_matrix, csr_matrix, triu
-from scipy.stats import hypergeom
+from scipy.stats import binom, hypergeom
 
 from helpers.intervals import wilson
 
@@ -741,14 +741,33 @@ def enough_users(itemsets: pd.DataFrame, baskets: Encoded, users: pd.Series, *, 
     DataFrame
         The same columns and order. Every part of a kept itemset is kept, too.
     """
-    owner = users.reindex(baskets.ids).to_numpy()
-    maps = _bit_maps(baskets, {i for s in itemsets["itemset"] for i in s})
     most = users.value_counts().max() if len(users) else 1
-    kept = [
-        count >= min_users * most or len(np.unique(owner[_rows(maps, items, baskets.total)])) >= min_users
-        for items, count in zip(itemsets["itemset"], itemsets["count"], strict=True)
-    ]
-    return itemsets[np.array(kept, bool)].reset_index(drop=True)
+    sure = itemsets["count"].to_numpy() >= min_users * most  # so many baskets cannot be of fewer people
+    kept = sure.copy()
+    kept[~sure] = people(baskets, itemsets["itemset"][~sure], users) >= min_users
+    return itemsets[kept].reset_index(drop=True)
+
+
+def people(baskets: Encoded, sets: Collection[tuple[str, ...]], users: pd.Series) -> np.ndarray:
+    """How many different people hold each set of items in one of their baskets.
+
+    Parameters
+    ----------
+    baskets : Encoded
+        One row a basket.
+    sets : collection of tuples of items
+        The sets, in the order of the result.
+    users : Series
+        Index basket_id, value the user's number.
+
+    Examples
+    --------
+    >>> log = pd.DataFrame({"basket_id": [1, 2, 3], "item": ["tea", "tea", "tea"]})
+    >>> people(encode(log), [("tea",)], pd.Series({1: 7, 2: 7, 3: 8})).tolist()
+    [2]
+    """
+    owner, maps = users.reindex(baskets.ids).to_numpy(), _bit_maps(baskets, {i for s in sets for i in s})
+    return np.array([len(np.unique(owner[_rows(maps, s, baskets.total)])) for s in sets], np.int64)
 
 
 def _rows(maps: dict[str, np.ndarray], items: tuple[str, ...], total: int) -> np.ndarray:
@@ -795,6 +814,61 @@ def _trade(rng: np.random.Generator, row: np.ndarray, item: np.ndarray, total: i
     return row, out
 
 
+def beyond_size(
+    rules: pd.DataFrame,
+    baskets: Encoded,
+    *,
+    seed: int,
+    copies: int = 20,
+    alpha: float = 0.05,
+    correction: str = "holm",
+    candidates: int | dict[int, int] | None = None,
+) -> pd.DataFrame:
+    r"""Do X and Y meet more often than in shuffled baskets, where only the sizes of the baskets bring them together?
+
+    Fisher's test takes all baskets as alike. Where some are very large, all popular items meet in them. In $R$ shuffled
+    copies X and Y meet $S$ times in all; if the real baskets were one more copy, the count $n_{XY}$ would be a fair
+    share of $n_{XY} + S$: $p = P(B \ge n_{XY})$ with $B$ binomial($n_{XY} + S$, $1/(R + 1)$).
+
+    Parameters
+    ----------
+    rules : DataFrame
+        One row a rule, found in the baskets.
+    baskets : Encoded
+        Holds all items of the rules.
+    seed, copies : int
+        Start of the random stream, and R.
+    alpha, correction, candidates
+        As in `significant`.
+
+    Returns
+    -------
+    DataFrame
+        The rules with shuffled_count (mean over the copies), lift_beyond_size (count / shuffled_count, missing where
+        they never meet there), p_size, p_size_adjusted and the flag beyond_size.
+    """
+    exact(alpha, name="alpha")
+    sets = [a + b for a, b in zip(rules["antecedents"], rules["consequents"], strict=True)]
+    met = sum(counts_in(copy, sets) for copy in _copies(baskets, seed, copies))
+    count = rules["count"].to_numpy(np.int64)
+    p = binom.sf(count - 1, count + met, 1 / (copies + 1))
+    p_adjusted = layered(p, rules["length"].to_numpy(), correction=correction, candidates=candidates)
+    return rules.assign(
+        shuffled_count=met / copies,
+        lift_beyond_size=_ratio(count * copies, met),
+        p_size=p,
+        p_size_adjusted=p_adjusted,
+        beyond_size=p_adjusted <= alpha,
+    )
+
+
+def _copies(baskets: Encoded, seed: int, copies: int, rounds: int = 20) -> Iterator[Encoded]:
+    if copies < 1:
+        raise RulesError(f"copies={copies}: at least one shuffled copy is needed")
+    for own in np.random.SeedSequence(seed).generate_state(copies):
+        yield shuffled(baskets, seed=int(own), rounds=rounds)
+
+
 def null_runs(
     baskets: Encoded, *, find: Callable[[Encoded], pd.DataFrame], runs: int = 20, seed: int, rounds: int = 20
 ) -> pd.DataFrame:
@@ -817,10 +891,8 @@ def null_runs(
         run (0 = the real baskets, then 1…), rules, positive (lift above 1), significant, productive, highest_lift
         (missing without a rule).
     """
-    seeds = np.random.SeedSequence(seed).generate_state(runs)
-    copies = [baskets, *(shuffled(baskets, seed=int(s), rounds=rounds) for s in seeds)]
     rows = []
-    for run, copy in enumerate(copies):
+    for run, copy in enumerate(chain([baskets], _copies(baskets, seed, runs, rounds))):
         found = find(copy)
         flags = [int(found[c].sum()) if len(found) else 0 for c in ("significant", "productive")]
         lifts = found["lift"].astype(float)
