@@ -121,7 +121,7 @@ def _money(lines: ir.Table) -> ir.Table:
     off = lines.discount.fill_null(0.0) if "discount" in lines.columns else ibis.literal(0.0)
     users = lines.group_by("user_id").agg(
         orders=lines.order_id.nunique(),
-        pieces=lines.quantity.sum().cast("int64"),
+        pieces=lines.quantity.sum().cast("float64"),
         list_amount=(lines.quantity * lines.unit_price).sum().cast("float64"),
         discount_amount=off.sum().cast("float64") if "discount" in lines.columns else off,
     )
