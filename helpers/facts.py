@@ -26,7 +26,7 @@ END_DAYS = (1, 2, 3, 7, 14, 28)
 TROUGH_HOURS, NIGHT, CLEAR_TROUGH = 5, range(0, 9), 0.6
 """People sleep: the quietest five hours lie around 4 h, and hold well below the average hour."""
 LEAST_USER_DAYS, LEAST_CHAINABLE, LEAST_CHAINED = 200, 500, 0.25
-LEAST_EDGE_SHARE, LEAST_EDGE_EVENTS = 0.05, 30
+LEAST_EDGE_SHARE, LEAST_EDGE_USERS = 0.05, 10
 NEVER = 1_000_000
 """Stands for the next active day where none follows."""
 NO_EVENTS: dict[str, Any] = {
@@ -189,7 +189,7 @@ def selection_test(gaps: pd.DataFrame, *, days: int) -> dict[str, Any]:
 
     Take the users seen in the first third of the log (*known*). In an ordinary log some of them are absent from the
     last w days, about as many as from other stretches of w days. The log is *selected on activity* when for a w of
-    1, 2, 3, 7, 14, 28 days (that leaves room for two such stretches in between)
+    1, 2, 3, 7, 14, 28 days (that leaves at least three earlier stretches, overlapping, to compare with)
 
     - at most 1 % of the known users are absent from the last w days, and
     - the odds of absence were at least 5 times as high in every stretch of w days between the first third and the
@@ -209,7 +209,7 @@ def selection_test(gaps: pd.DataFrame, *, days: int) -> dict[str, Any]:
     """
     history = days // 3
     known = int(gaps.loc[gaps["known"].astype(bool) & (gaps["next_day"] == NEVER), "users"].sum())
-    lengths = [w for w in END_DAYS if history >= 2 and history + 3 * w <= days]
+    lengths = [w for w in END_DAYS if history >= 2 and history + 2 * w + 2 <= days]
     if not lengths or not known:
         return {"verdict": "cannot tell", "known_users": known}
     error = ERROR / len(lengths) / 2
@@ -294,8 +294,9 @@ def edge_test(
 ) -> dict[str, dict[str, Any]]:
     """Are the first and the last day whole?
 
-    A day is *cut* when its events start after (end before) hours that usually hold 5 % of a day's events, and 30 were
-    to be expected there. In a log that was cut in UTC the first day in Shanghai starts at 8 h.
+    A day is *cut* when its events start after (end before) hours that usually hold 5 % of a day's events, and 10 of
+    its users were to be expected there, so that their absence is no chance. In a log that was cut in UTC the first day
+    in Shanghai starts at 8 h.
 
     Returns
     -------
@@ -310,8 +311,8 @@ def edge_test(
         hour = local.hour + local.minute / 60
         before = float(curve[: local.hour].sum() + curve[local.hour] * (hour - local.hour))
         share = before if name == "first" else 1 - before
-        expected = row["events"] * share / max(1 - share, 1e-9)
-        cut = bool(share >= LEAST_EDGE_SHARE and expected >= LEAST_EDGE_EVENTS and len(daily) > 1)
+        expected = row["users"] * share / max(1 - share, 1e-9)
+        cut = bool(share >= LEAST_EDGE_SHARE and expected >= LEAST_EDGE_USERS and len(daily) > 1)
         found[name] = {"cut": cut, "hour": round(hour, 2), "missing_share": share}
     return found
 

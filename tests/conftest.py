@@ -6,7 +6,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
+
+from helpers import study as study_module
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,3 +27,30 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture
+def study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """`study_file(events=frame or path, …, window=(first, last))`: a study with a cache of its own; its file.
+
+    A frame is written as CSV with a header; a path is taken as a log of five columns without one.
+    """
+    monkeypatch.setattr(study_module, "CACHE", tmp_path / "cache")
+
+    def make(*, window: tuple[str, str] = ("2017-11-25", "2017-12-03"), top: dict | None = None, **tables) -> Path:
+        inputs = {name: _input(tmp_path / f"{name}.csv", given) for name, given in tables.items()}
+        span = {"start": window[0], "end": window[1]}
+        content = {"name": "test", "title": "Test", "window": span, "tables": inputs, **(top or {})}
+        file = tmp_path / "test.yaml"
+        file.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+        return file
+
+    return make
+
+
+def _input(path: Path, given: pd.DataFrame | Path) -> dict:
+    if isinstance(given, pd.DataFrame):
+        given.to_csv(path, index=False, lineterminator="\n")
+        return {"path": str(path)}
+    names = ("user_id", "item_id", "category_id", "behavior", "timestamp")
+    return {"path": str(given), "header": False, "columns": {c: i for i, c in enumerate(names, start=1)}}
