@@ -75,7 +75,8 @@ def add_visits(events: ir.Table, *, session_minutes: float = 30) -> ir.Table:
     pause = events.timestamp - events.timestamp.lag().over(order)
     begins = (pause.isnull() | (pause > session_minutes * 60)).cast("int64")
     marked = events.mutate(begins=begins)
-    so_far = ibis.window(group_by="user_id", order_by=TIE_BREAK, rows=(None, 0))
+    # by range, so that all actions of one second belong to one visit, whichever of them begins it
+    so_far = ibis.window(group_by="user_id", order_by="timestamp", range=(None, 0))
     return marked.mutate(visit=marked.begins.sum().over(so_far))
 
 

@@ -293,7 +293,7 @@ def week_grid(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], val
     """
     check_choice("value", value, [*BEHAVIORS, "actions", "visits"])
     found = hours.group_by(weekday=hours.day.day_of_week.index(), hour=hours.hour).agg(n=hours[value].sum()).execute()
-    days = pd.Series(pd.date_range(*window, freq="D").weekday).value_counts()
+    days = pd.Series(pd.date_range(*window, freq="D").day_of_week).value_counts()
     wide = found.pivot(index="weekday", columns="hour", values="n").reindex(index=range(7), columns=range(24)).fillna(0)
     grid = wide.astype(float).div(days.reindex(range(7)).astype(float), axis=0)
     return grid.set_axis(list(WEEKDAYS), axis=0)

@@ -1,0 +1,375 @@
+"""Funnels against hand arithmetic, the published figures, brute force, and changes of the log."""
+
+from itertools import pairwise, product
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from random_logs import START, complete, crowd, crowds, doubled, head, relabelled, shuffled
+
+from helpers.behaviour import funnel
+from helpers.behaviour.sessions import BehaviourError, add_visits
+from helpers.engine import as_table, hold
+
+END = START + 3 * 86_400 - 1
+FIVE = [
+    *[(1, "pv", 0), (1, "cart", 10), (1, "pv", 20), (1, "buy", 30)],
+    *[(2, "cart", 0), (2, "pv", 10), (2, "buy", 20)],
+    *[(3, "pv", 0), (3, "buy", 10)],
+    *[(4, "pv", 0), (4, "cart", 200_000), (4, "buy", 200_100)],
+    *[(5, "pv", 0), (5, "fav", 10), (5, "cart", 20), (5, "buy", 30)],
+]
+
+
+def log_of(rows: list) -> pd.DataFrame:
+    return complete(pd.DataFrame(rows, columns=["user_id", "behavior", "timestamp"]).assign(item_id=1, category_id=1))
+
+
+def depth(log: pd.DataFrame, unit: str = "user", **options) -> dict:
+    found = funnel.deepest_step(as_table(log), unit=unit, **options).execute()
+    return found.set_index(funnel.UNITS[unit]).step.sort_index().to_dict()
+
+
+def journeys(log: pd.DataFrame, **options) -> funnel.Journeys:
+    return funnel.journeys(hold(as_table(log)), **options)
+
+
+# The five users of the methods page ----------------------------------------------------------------------------------
+
+
+def test_five_users():
+    assert list(depth(log_of(FIVE)).values()) == [3, 1, 1, 1, 3]
+
+
+def test_five_users_in_strict_order():
+    assert list(depth(log_of(FIVE), strict=True).values()) == [3, 1, 1, 1, 1]
+
+
+def test_five_users_without_a_limit_of_time():
+    assert depth(log_of(FIVE), window_hours=100)[4] == 3
+
+
+@pytest.mark.parametrize(("seconds", "step"), [(86_400, 3), (86_401, 2)])
+def test_the_window_holds_exactly_so_many_seconds(seconds, step):
+    assert depth(log_of([(1, "pv", 0), (1, "cart", 5), (1, "buy", seconds)])) == {1: step}
+
+
+def test_a_later_start_saves_a_chain():
+    rows = [(1, "pv", 0), (1, "cart", 80_000), (1, "pv", 80_001), (1, "cart", 80_002), (1, "buy", 90_000)]
+    assert depth(log_of(rows)) == {1: 3}
+
+
+def test_equal_seconds_count_as_in_order_unless_told_otherwise():
+    rows = [(1, "buy", 7), (1, "cart", 7), (1, "pv", 7)]
+    assert depth(log_of(rows)) == {1: 3}
+    assert depth(log_of(rows), same_second=False) == {1: 1}
+
+
+@pytest.mark.parametrize("between", ["fav", "buy"])
+def test_strict_order_bears_repeats_but_nothing_else(between):
+    repeats = [(1, "pv", 0), (1, "pv", 1), (1, "cart", 2), (1, "pv", 3), (1, "buy", 4)]
+    assert depth(log_of(repeats), strict=True) == {1: 3}
+    assert depth(log_of([(1, "pv", 0), (1, between, 1), (1, "cart", 2), (1, "buy", 4)]), strict=True) == {1: 1}
+
+
+# Brute force ---------------------------------------------------------------------------------------------------------
+
+
+def brute(part: pd.DataFrame, steps: tuple, window: int, same_second: bool) -> int:
+    """The deepest chain, by trying every choice of one event a step."""
+    for k in range(len(steps), 0, -1):
+        clocks = [part.timestamp[part.behavior.isin(step)].tolist() for step in steps[:k]]
+        for chain in product(*clocks):
+            ordered = all(a <= b if same_second else a < b for a, b in pairwise(chain))
+            if ordered and chain[-1] - chain[0] <= window:
+                return k
+    return 0
+
+
+def brute_strict(part: pd.DataFrame, steps: tuple, window: int) -> int:
+    """The deepest unbroken chain, by walking on from every possible start and end of each step."""
+    number = {b: k for k, step in enumerate(steps) for b in step}
+    rows = part.assign(k=part.behavior.map(number).fillna(99).astype(int)).sort_values(["timestamp", "k"])
+    kinds, clock = rows.k.tolist(), rows.timestamp.tolist()
+
+    def reach(i: int, start: int) -> int:
+        best = kinds[i] + 1
+        for j in range(i + 1, len(kinds)):
+            if kinds[j] == kinds[i] + 1 and clock[j] - start <= window:
+                best = max(best, reach(j, start))
+            if kinds[j] > kinds[i]:
+                break
+        return best
+
+    return max((reach(i, clock[i]) for i in range(len(kinds)) if kinds[i] == 0), default=0)
+
+
+CASES = [
+    ("user", "pv > cart > buy", 1.0), ("user", "pv > cart+fav > buy", 24.0), ("visit", "pv > buy", 0.5),
+    ("user-item", "pv > fav > cart > buy", 30.0),
+]  # fmt: skip
+
+
+def with_visits(log: pd.DataFrame, unit: str) -> pd.DataFrame:
+    return add_visits(as_table(log)).execute() if unit == "visit" else log
+
+
+@pytest.mark.parametrize(("unit", "steps", "hours"), CASES)
+@pytest.mark.parametrize("same_second", [True, False])
+@settings(max_examples=5, deadline=None)
+@given(log=crowds())
+def test_depth_agrees_with_brute_force(log, unit, steps, hours, same_second):
+    parsed = funnel.parse_steps(steps)
+    expected = {
+        key[0] if len(key) == 1 else key: brute(part, parsed, int(hours * 3600), same_second)
+        for key, part in with_visits(log, unit).groupby(funnel.UNITS[unit])
+    }
+    assert depth(log, unit, steps=steps, window_hours=hours, same_second=same_second) == expected
+
+
+@pytest.mark.parametrize(("unit", "steps", "hours"), CASES)
+@settings(max_examples=5, deadline=None)
+@given(log=crowds())
+def test_strict_depth_agrees_with_brute_force(log, unit, steps, hours):
+    parsed = funnel.parse_steps(steps)
+    expected = {
+        key[0] if len(key) == 1 else key: brute_strict(part, parsed, int(hours * 3600))
+        for key, part in with_visits(log, unit).groupby(funnel.UNITS[unit])
+    }
+    assert depth(log, unit, steps=steps, window_hours=hours, strict=True) == expected
+
+
+@settings(max_examples=5, deadline=None)
+@given(crowds())
+def test_the_one_pass_agrees_with_the_single_funnels(log):
+    found = journeys(log, steps="pv > cart > buy", window_hours=1)
+    for unit in funnel.UNITS:
+        steps = pd.Series(depth(log, unit, window_hours=1))
+        table = funnel.funnel(found, unit=unit)
+        assert table.units.tolist() == [(steps >= k).sum() for k in (1, 2, 3)]
+        assert (table["base"] == len(steps)).all()
+
+
+def kinds(log: pd.DataFrame, unit: str) -> pd.Series:
+    return with_visits(log, unit).groupby(funnel.UNITS[unit]).behavior.agg(set)
+
+
+@settings(max_examples=5, deadline=None)
+@given(crowds())
+def test_set_and_open_funnels_agree_with_pandas(log):
+    found = journeys(log)
+    for unit in funnel.UNITS:
+        sets = kinds(log, unit)
+        did = [sets.map(lambda s, w=w: bool(s & w)) for w in ({"pv"}, {"cart", "fav"}, {"buy"})]
+        view, wish, buy = did
+        closed = [view.sum(), (view & wish).sum(), (view & wish & buy).sum()]
+        assert funnel.funnel(found, unit=unit, rule="set").units.tolist() == closed
+        assert funnel.funnel(found, unit=unit, rule="open").units.tolist() == [d.sum() for d in did]
+
+
+@settings(max_examples=5, deadline=None)
+@given(crowds())
+def test_routes_agree_with_pandas(log):
+    expected = dict.fromkeys(funnel.ROUTES, 0)
+    for _, part in log[log.behavior != "x"].groupby(["user_id", "item_id"]):
+        first = part[part.behavior == "buy"].timestamp.min()
+        early = set(part.behavior[part.timestamp <= first]) if first == first else set(part.behavior)
+        place = 3 - 2 * ("cart" in early) - ("fav" in early)
+        expected[funnel.ROUTES[place]] += 1
+    assert funnel.routes(journeys(log)).set_index("route").user_items.to_dict() == expected
+
+
+@settings(max_examples=5, deadline=None)
+@given(crowds())
+def test_unseen_purchases_agree_with_pandas(log):
+    views = log[log.behavior == "pv"].groupby(["user_id", "item_id"]).timestamp.min()
+    bought = log[log.behavior == "buy"].join(views.rename("seen"), on=["user_id", "item_id"])
+    late = ~(bought.seen <= bought.timestamp)
+    table = funnel.unseen(journeys(log))
+    assert table.loc[0, ["without_view", "of"]].tolist() == [late.sum(), len(bought)]
+    daily = log.groupby(["user_id", "item_id", "day"]).behavior.agg(set)
+    daily = daily[daily.map(lambda s: "buy" in s)]
+    assert table.loc[2, ["without_view", "of"]].tolist() == [daily.map(lambda s: "pv" not in s).sum(), len(daily)]
+
+
+def waits(log: pd.DataFrame, keys: list) -> list:
+    """Seconds and outcome of each unit with a view, by walking along its clock."""
+    found = []
+    for _, part in log.groupby(keys):
+        start = part.timestamp[part.behavior == "pv"].min()
+        if start == start:
+            buys = part.timestamp[(part.behavior == "buy") & (part.timestamp >= start)]
+            found.append((int((buys.min() if len(buys) else END) - start), bool(len(buys))))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("unit", ["user", "user-item"])
+@settings(max_examples=5, deadline=None)
+@given(log=crowds())
+def test_waiting_times_agree_with_pandas(unit, log):
+    table = funnel.durations(journeys(log), end=END, unit=unit)
+    seconds = (table["time"] * 3600).round().astype(int)
+    found = [(s, True) for s, n in zip(seconds, table.events, strict=True) for _ in range(n)]
+    found += [(s, False) for s, n in zip(seconds, table.censored, strict=True) for _ in range(n)]
+    assert sorted(found) == waits(log, funnel.UNITS[unit])
+
+
+# The real head file --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real(shared_data):
+    return journeys(head(shared_data("UserBehavior_head.csv")))
+
+
+def test_head_one_log_four_rates(real):
+    table = funnel.definitions(real).set_index(["unit", "rule"]).rate
+    assert f"{table['event', 'last step / first step']:.1%}" == "2.3%"
+    assert f"{table['user-item', 'first and last, any order']:.1%}" == "1.9%"
+    assert f"{table['visit', 'last step / all (open)']:.1%}" == "9.5%"
+    assert f"{table['user', 'first and last, any order']:.1%}" == "68.6%"
+    assert f"{table['user', 'last step / all (open)']:.1%}" == "68.6%"
+
+
+def test_head_users_at_each_step(real):
+    assert funnel.funnel(real, rule="open").units.tolist() == [813, 695, 559]
+
+
+def test_published_funnels_of_the_whole_file():
+    last = [funnel.step_rates(counts).of_first_rate.iloc[-1]
+            for counts in ([984_105, 855_498, 600_278], [984_105, 850_377, 530_839])]  # fmt: skip
+    assert [f"{rate:.2%}" for rate in last] == ["61.00%", "53.94%"]
+
+
+def test_published_share_of_purchases_without_a_view_that_day():
+    assert f"{1 - 1_053_586 / 1_966_120:.1%}" == "46.4%"
+
+
+# Changes of the log --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", [shuffled, relabelled])
+def test_order_and_names_of_rows_do_not_matter(change):
+    before, after = journeys(crowd(6)), journeys(change(crowd(6)))
+    pd.testing.assert_frame_equal(funnel.definitions(before), funnel.definitions(after))
+    pd.testing.assert_frame_equal(funnel.routes(before), funnel.routes(after))
+    pd.testing.assert_frame_equal(funnel.unseen(before), funnel.unseen(after))
+
+
+def test_twice_the_users_are_twice_the_counts_and_the_same_rates():
+    once, twice = (funnel.definitions(journeys(x)) for x in (crowd(7), doubled(crowd(7))))
+    assert (2 * once[["base", "converted"]]).equals(twice[["base", "converted"]])
+    assert np.allclose(once.rate, twice.rate)
+    curves = [funnel.time_to_convert(journeys(x), end=END, hours=[1, 20]) for x in (crowd(7), doubled(crowd(7)))]
+    assert np.allclose(curves[0].bought_share, curves[1].bought_share)
+
+
+def test_a_longer_window_never_loses_anyone():
+    log = crowd(12)
+    counts = [funnel.funnel(journeys(log, window_hours=h)).units.to_numpy() for h in (0.1, 1, 24, 72)]
+    assert all((a <= b).all() for a, b in pairwise(counts))
+
+
+def test_rules_are_nested():
+    found = journeys(crowd(13))
+    for unit in funnel.UNITS:
+        ordered, closed, opened = (funnel.funnel(found, unit=unit, rule=r).units for r in ("ordered", "set", "open"))
+        assert (ordered <= closed).all() and (closed <= opened).all()
+
+
+@pytest.mark.parametrize(("unit", "by"), [(u, by) for u, all_ in funnel.SEGMENTS.items() for by in all_])
+def test_segments_add_up_to_the_whole(unit, by):
+    found = journeys(crowd(14))
+    parts, whole = (funnel.funnel(found, unit=unit, by=b) for b in (by, None))
+    assert parts.groupby("step").units.sum().tolist() == whole.units.tolist()
+
+
+# Intervals, comparison, truth ----------------------------------------------------------------------------------------
+
+
+def test_the_interval_by_users_is_wilsons_where_each_user_is_one_unit():
+    table = funnel.definitions(journeys(crowd(15))).set_index("unit").loc["user"]
+    assert np.allclose(table.rate_ci_low, table.user_ci_low, atol=0.005)
+
+
+def test_the_interval_by_users_widens_when_units_repeat_each_other():
+    # each user has ten items, bought all or none: ten units that say one thing
+    rows = [(u, b, 10 * i) for u in range(40) for i in range(10) for b in (["pv", "buy"] if u % 4 == 0 else ["pv"])]
+    log = log_of(rows).assign(item_id=lambda t: t.timestamp)
+    row = funnel.definitions(journeys(log)).query("unit == 'user-item' and rule == 'first and last, any order'").iloc[0]
+    widths = row.user_ci_high - row.user_ci_low, row.rate_ci_high - row.rate_ci_low
+    assert row.rate == 0.25 and 2.5 < widths[0] / widths[1] < 3.6
+
+
+def test_segments_are_compared_with_newcombe():
+    table = pd.DataFrame({"segment": ["a", "a", "b", "b"], "units": [70, 56, 80, 48]})
+    found = funnel.compare_segments(table, first="a", second="b")
+    assert (round(found.ci_low, 4), round(found.ci_high, 4)) == (0.0524, 0.3339)
+    assert funnel.compare_segments(table, first="a", second="c").reason == "there is no segment 'c'"
+
+
+def test_the_censored_curve_finds_the_truth_and_the_plain_share_does_not():
+    covered, plain = [], []
+    for seed in range(40):
+        found = funnel.journeys(hold(funnel.simulated_log(users=800, seed=seed)))
+        row = funnel.time_to_convert(found, end=9 * 86_400 - 1, hours=[96]).iloc[0]
+        truth = funnel.simulated_truth(96)
+        covered.append(row.bought_share_ci_low <= truth <= row.bought_share_ci_high)
+        plain.append(funnel.funnel(found, rule="open").of_all_rate.iloc[-1])
+    assert np.mean(covered) >= 0.85
+    assert np.mean(plain) < 0.9 * funnel.simulated_truth(10_000)
+
+
+# Degenerate logs, refusals, scans, the other engine ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [[(1, "pv", START)], [(1, "buy", START)], [(1, "cart", START), (1, "fav", START)]])
+def test_one_action_is_enough_for_every_table(rows):
+    found = journeys(log_of(rows))
+    for table in (funnel.definitions(found), funnel.routes(found), funnel.unseen(found), funnel.funnel(found)):
+        assert np.isfinite(table.select_dtypes("number").fillna(0)).all().all()
+    curve = funnel.time_to_convert(found, end=END)
+    assert curve.empty == (rows[0][1] != "pv")
+    assert funnel.unseen_by_day(found).empty == (rows[0][1] != "buy")
+
+
+def test_more_purchases_than_views_is_a_ratio_without_an_interval():
+    row = funnel.definitions(journeys(log_of([(1, "pv", 0), (1, "buy", 1), (1, "buy", 2)]))).iloc[0]
+    assert row.rate == 2 and np.isnan(row.rate_ci_low) and np.isnan(row.user_ci_high)
+
+
+@pytest.mark.parametrize("steps", ["pv", "pv > pv", "pv > click", "pv > cart+pv", ""])
+def test_impossible_steps_are_refused(steps):
+    with pytest.raises(BehaviourError, match="steps"):
+        funnel.parse_steps(steps)
+
+
+@pytest.mark.parametrize("option", [{"unit": "basket"}, {"window_hours": 0}, {"session_minutes": -1, "unit": "visit"}])
+def test_impossible_options_are_refused(option):
+    with pytest.raises(BehaviourError, match=next(iter(option))):
+        depth(log_of(FIVE), **option)
+
+
+def test_the_one_pass_is_the_only_scan_of_the_events(monkeypatch):
+    events = hold(as_table(crowd(2)))
+    found = funnel.journeys(events)
+    events.get_backend().con.execute(f'DROP TABLE "{events.op().name}"')
+    assert len(funnel.definitions(found)) == 16 and len(funnel.routes(found)) == 4
+    assert not funnel.time_to_convert(found, end=END, by="activity").empty and len(funnel.unseen(found)) == 4
+
+
+def test_the_one_pass_reads_the_events_once(monkeypatch):
+    monkeypatch.setattr(funnel, "hold", lambda table: table)
+    events = ibis.duckdb.connect().create_table("events", schema=as_table(crowd(2)).schema())
+    query = str(ibis.to_sql(funnel.journeys(events).table))
+    plan = events.get_backend().con.execute("EXPLAIN " + query).fetchall()[0][1]
+    assert plan.count("Seq Scan") == 1
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_the_pass_can_be_written_for_spark(strict, monkeypatch):
+    monkeypatch.setattr(funnel, "hold", lambda table: table)
+    query = ibis.to_sql(funnel.journeys(as_table(crowd(2)), strict=strict).table, dialect="pyspark")
+    assert "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW" in query

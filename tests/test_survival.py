@@ -1,0 +1,105 @@
+"""Kaplan–Meier against a published example, statsmodels, and simulated truth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.duration.survfunc import SurvfuncRight
+
+from helpers.survival import SurvivalError, happened_by, kaplan_meier, quantile
+
+# Remission of 21 leukaemia patients on 6-MP, weeks; Freireich et al. (1963), in Cox & Oakes (1984), table 1.1
+WEEKS = [6, 6, 6, 7, 10, 13, 16, 22, 23]
+STILL = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
+
+
+def counts(ended: list, waiting: list) -> pd.DataFrame:
+    rows = [(t, 1, 0) for t in ended] + [(t, 0, 1) for t in waiting]
+    return pd.DataFrame(rows, columns=["time", "events", "censored"])
+
+
+def leukaemia() -> pd.DataFrame:
+    curve = kaplan_meier(counts(WEEKS, STILL))
+    return curve[curve.events > 0]
+
+
+def test_survival_of_the_published_example():
+    assert leukaemia().survival.round(4).tolist() == [0.8571, 0.8067, 0.7529, 0.6902, 0.6275, 0.5378, 0.4482]
+    assert leukaemia().at_risk.tolist() == [21, 17, 15, 12, 11, 7, 6]
+
+
+def test_standard_errors_of_the_published_example():
+    assert leukaemia().se.round(4).tolist() == [0.0764, 0.0869, 0.0963, 0.1068, 0.1141, 0.1282, 0.1346]
+
+
+def test_log_log_intervals_of_the_published_example():
+    curve = leukaemia()
+    assert curve.ci_low.round(3).tolist() == [0.620, 0.563, 0.503, 0.432, 0.368, 0.268, 0.188]
+    assert curve.ci_high.round(3).tolist() == [0.952, 0.923, 0.889, 0.849, 0.805, 0.747, 0.680]
+
+
+def test_the_median_of_the_published_example_is_23_weeks():
+    median = quantile(kaplan_meier(counts(WEEKS, STILL)))
+    assert (median.value, median.ci_low, median.ci_high) == (23, 13, None)
+
+
+times = st.lists(st.integers(1, 12), max_size=20)
+
+
+@given(times, times)
+def test_curves_agree_with_statsmodels(ended, waiting):
+    if not ended:
+        return
+    curve = kaplan_meier(counts(ended, waiting))
+    other = SurvfuncRight(ended + waiting, [1] * len(ended) + [0] * len(waiting))
+    ours = curve[curve.events > 0]
+    assert np.allclose(ours.survival, other.surv_prob)
+    inside = other.surv_prob > 1e-9
+    assert np.allclose(ours.se[inside], other.surv_prob_se[inside])
+
+
+@given(times, times)
+def test_curves_stay_between_their_bounds_and_never_rise(ended, waiting):
+    curve = kaplan_meier(counts(ended, waiting))
+    if curve.empty:
+        assert curve.attrs["reason"] == "nobody was observed"
+        return
+    assert (curve.ci_low <= curve.survival + 1e-12).all() and (curve.survival <= curve.ci_high + 1e-12).all()
+    assert (curve.survival.diff().dropna() <= 0).all()
+    assert np.isfinite(curve.to_numpy(float)).all()
+
+
+def test_without_censoring_it_is_the_plain_share():
+    curve = kaplan_meier(counts([1, 2, 3, 4], []))
+    assert curve.survival.tolist() == pytest.approx([0.75, 0.5, 0.25, 0])
+    assert happened_by(curve, [0, 2.5]).share.tolist() == pytest.approx([0, 0.5])
+
+
+def test_nothing_is_said_beyond_the_last_observation():
+    curve = kaplan_meier(counts([1], [5]))
+    assert happened_by(curve, [5, 6]).time.tolist() == [5]
+    assert happened_by(curve, [6]).attrs["reason"] == "all times lie after the last observation"
+
+
+def test_those_at_risk_at_a_time_wait_until_it_or_longer():
+    curve = kaplan_meier(counts([2, 4], [3]))
+    assert happened_by(curve, [0, 2, 3, 3.5]).at_risk.tolist() == [3, 3, 2, 1]
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    rng, covered = np.random.default_rng(11), []
+    for _ in range(400):
+        wait, seen = rng.exponential(10, 150), rng.uniform(0, 30, 150)
+        bought = wait <= seen
+        log = pd.DataFrame({"time": np.minimum(wait, seen), "events": bought * 1, "censored": ~bought * 1})
+        row = happened_by(kaplan_meier(log), [10]).iloc[0]
+        covered.append(row.share_ci_low <= 1 - np.exp(-1) <= row.share_ci_high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_negative_times_are_refused():
+    with pytest.raises(SurvivalError, match="time -1 is negative"):
+        kaplan_meier(counts([-1], [2]))
+    with pytest.raises(SurvivalError, match="share 1 is not between"):
+        quantile(kaplan_meier(counts([1], [2])), share=1)
