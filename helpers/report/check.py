@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+from rich.markup import escape
 
-from helpers.findings import show
 from helpers.study import STUDIES, StudyError, check_name, load_study
 
 Say = Callable[[str], None]
@@ -64,6 +66,22 @@ def check_study(study_file: str, *, say: Say) -> None:
     assessment = assessed(study, ingested, data)
     for text in assessment.warnings:
         say(f"! {text}")
-    with pd.option_context("display.width", 200, "display.max_colwidth", 90):
-        say(repr(show(assessment.table(), "\nWhat these data can answer", rows=200)))
-    say(f"\nNext: python run.py reports {study_file}")
+    say(as_text(assessment.table(), "What these data can answer"))
+    say(f"Next: python run.py reports {study_file}")
+
+
+def as_text(table: pd.DataFrame, title: str) -> str:
+    """A table for the terminal, wrapped to its width; a word repeated from the line above is left out."""
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in table.columns:
+        drawn.add_column(column, overflow="fold")
+    before = ""
+    for first, *rest in table.astype(str).itertuples(index=False, name=None):
+        drawn.add_row("" if first == before else escape(first), *map(escape, rest))
+        before = first
+    text = io.StringIO()
+    Console(file=text, width=max(80, shutil.get_terminal_size((110, 0)).columns)).print(drawn)
+    return text.getvalue()

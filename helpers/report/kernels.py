@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -127,7 +128,7 @@ def _papermill(source: Path, folder: Path, given: dict[str, Any], timeout: int, 
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     target = folder / "executed.ipynb"
     try:
         papermill.execute_notebook(
@@ -174,6 +175,10 @@ def _kernel_manager(specs: Path) -> type:
         def __init__(self, **options: Any) -> None:
             finder = KernelSpecManager(kernel_dirs=[str(specs)], ensure_native_kernel=False)
             super().__init__(kernel_spec_manager=finder, transport_encryption="auto", **options)
+
+        async def start_kernel(self, **options: Any) -> None:
+            # what the process itself says (not its cells) stays off the terminal
+            await super().start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
 
     return OwnKernel
 

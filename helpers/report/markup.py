@@ -128,7 +128,7 @@ def formula(latex: str, *, block: bool) -> str:
         The formula holds something that cannot be shown without a script.
 
     >>> formula("a_1", block=False)
-    '<math display="inline"><mrow><msub><mi>a</mi><mrow><mn>1</mn></mrow></msub></mrow></math>'
+    '<math display="inline"><mrow><msub><mi>a</mi><mn>1</mn></msub></mrow></math>'
     """
     from latex2mathml.converter import convert
 

@@ -1,0 +1,193 @@
+"""From a study's name to a published report: statuses, resume, what stays when a notebook fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.report import build, kernels, publish
+from helpers.report.build import Report, make_reports
+from helpers.report.collection import Notebook
+from helpers.report.gate import faults
+from helpers.report.kernels import Outcome
+from helpers.report.parameters import ParameterError
+from tests.report.conftest import code, markdown
+
+RUN_KEYS = {"study", "started_at", "finished_at", "versions", "inputs", "notebooks"}
+INPUT_KEYS = {"table", "path_name", "sha256", "bytes", "lines", "header", "blank", "accepted", "rejects"}
+
+
+class Kernel:
+    """Stands in for a kernel: leaves the notebook as if it had run, one finding and one table; counts its runs."""
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[str, dict]] = []
+        self.fate: dict[str, tuple[str, str]] = {}
+        self.text = "Visits are 3."
+
+    def __call__(self, notebook: Notebook, folder: Path, *, parameters: dict, **_: Any) -> Outcome:
+        self.runs.append((notebook.name, parameters))
+        (folder / "results").mkdir(parents=True)
+        found = {"notebook": notebook.name, "key": "visits", "value": 3, "unit": "visits", "text": self.text}
+        (folder / "results" / "findings.json").write_text(json.dumps([found]))
+        (folder / "results" / "visits.csv").write_text("visits\n3\n")
+        (folder / "executed.ipynb").write_text(json.dumps(notebook.content))
+        status, reason = self.fate.get(notebook.name, ("rendered", ""))
+        return Outcome(notebook.name, status, reason, 0.1, "2026-01-31T12:00:00Z", parameters)
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    made = Kernel()
+    monkeypatch.setattr(kernels, "run_notebook", made)
+    return made
+
+
+@pytest.fixture
+def make(
+    corner: Path, write_notebook: Callable[..., Notebook], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Report]:
+    """`make(**options)`: the corner shop with notebooks 20, 21 and 50, at a moment that stands still."""
+    monkeypatch.setattr(build, "now", lambda: "2026-01-31T12:00:00Z")
+    for name in ("20_traffic", "21_funnel", "50_experiment"):
+        write_notebook(name, markdown("## 1 Visits"), code("1 + 1"))
+    return partial(make_reports, corner, output=corner.parent / "out", say=lambda _: None, jobs=1)
+
+
+def read(report: Report, name: str) -> Any:
+    return json.loads((report.folder / name).read_text(encoding="utf-8"))
+
+
+def files(report: Report) -> dict[str, bytes]:
+    return {str(f.relative_to(report.folder)): f.read_bytes() for f in report.folder.rglob("*") if f.is_file()}
+
+
+def test_the_record_of_the_run_has_the_agreed_shape(make: Callable[..., Report], kernel: Kernel) -> None:
+    run = read(make(), "run.json")
+    assert set(run) >= RUN_KEYS and all(set(i) >= INPUT_KEYS for i in run["inputs"])
+    (events,) = run["inputs"]
+    assert events["lines"] == events["header"] + events["blank"] + events["accepted"] + sum(events["rejects"].values())
+    assert [(n["name"], n["status"]) for n in run["notebooks"]] == [
+        ("20_traffic", "rendered"),
+        ("21_funnel", "rendered"),
+        ("50_experiment", "skipped"),
+    ]
+    assert all(set(n) >= {"name", "status", "seconds", "parameters"} for n in run["notebooks"])
+    assert "campaigns, assignments, orders" in run["notebooks"][2]["reason"]
+
+
+def test_all_files_of_the_interface_are_there_and_clean(make: Callable[..., Report], kernel: Kernel) -> None:
+    report = make()
+    pages = {"20_traffic.html", "21_funnel.html", "50_experiment.html", "index.html"}
+    results = {f"results/{n}/visits.csv" for n in ("20_traffic", "21_funnel")}
+    assert set(files(report)) == pages | results | {"run.json", "findings.json"}
+    assert {f["notebook"] for f in read(report, "findings.json")} == {"20_traffic", "21_funnel"}
+    assert all(faults((report.folder / p).read_text(encoding="utf-8")) == [] for p in pages)
+
+
+def test_a_second_run_does_nothing_and_a_change_runs_what_it_touches(
+    make: Callable[..., Report], kernel: Kernel, corner: Path
+) -> None:
+    before = files(make())
+    assert not (again := make()).fresh and files(again) == before and len(kernel.runs) == 2
+    make(sets=["20.rows=5"])
+    assert kernel.runs[2:] == [("20_traffic", {"rows": 5})]
+    assert files(make()) == before and len(kernel.runs) == 3
+    path = corner.parent / "notebooks" / "21_funnel.ipynb"
+    path.write_text(path.read_text().replace("1 + 1", "1 + 2"))
+    make()
+    assert [name for name, _ in kernel.runs[3:]] == ["21_funnel"]
+
+
+def test_new_data_run_everything_again(make: Callable[..., Report], kernel: Kernel, corner: Path) -> None:
+    make()
+    with (corner.parent / "events.csv").open("a") as file:
+        file.write("9,10,1,pv,1497888009\n")
+    make()
+    assert len(kernel.runs) == 4
+
+
+def test_a_file_that_was_damaged_or_deleted_is_put_back(make: Callable[..., Report], kernel: Kernel) -> None:
+    report = make()
+    before = files(report)
+    (report.folder / "20_traffic.html").write_text("broken")
+    (report.folder / "21_funnel.html").unlink()
+    assert files(make()) == before and len(kernel.runs) == 2
+
+
+def test_a_failed_notebook_leaves_its_old_page(make: Callable[..., Report], kernel: Kernel, corner: Path) -> None:
+    old = files(make())
+    kernel.fate["20_traffic"] = ("failed", "cell 3: ValueError: no")
+    path = corner.parent / "notebooks" / "20_traffic.ipynb"
+    path.write_text(path.read_text().replace("1 + 1", "1 / 0"))
+    report = make()
+    assert [e["name"] for e in report.failed] == ["20_traffic"]
+    assert (report.folder / "20_traffic.html").read_bytes() == old["20_traffic.html"]
+    assert files(report)["results/20_traffic/visits.csv"] == b"visits\n3\n"
+    entry = read(report, "run.json")["notebooks"][0]
+    assert (entry["status"], entry["reason"]) == ("failed", "cell 3: ValueError: no")
+    assert "Failed" in (report.folder / "index.html").read_text()
+    kernel.fate.clear()
+    assert make().failed == [] and len(kernel.runs) == 4
+
+
+def test_a_page_that_the_gate_stops_is_not_published(make: Callable[..., Report], kernel: Kernel) -> None:
+    kernel.text = "from /home/li/secret/events.csv"
+    report = make(only="20")
+    assert "may not be published" in report.failed[0]["reason"] and "secret" not in report.failed[0]["reason"]
+    assert not (report.folder / "20_traffic.html").exists()
+    assert b"secret" not in b"".join(files(report).values())
+
+
+def test_only_keeps_the_other_pages(make: Callable[..., Report], kernel: Kernel) -> None:
+    old = files(make())
+    report = make(only="20", sets=["20_traffic.rows=7"])
+    assert [e["name"] for e in report.entries] == ["20_traffic"]
+    assert [n["name"] for n in read(report, "run.json")["notebooks"]] == ["20_traffic", "21_funnel", "50_experiment"]
+    assert files(report)["21_funnel.html"] == old["21_funnel.html"]
+
+
+def test_a_refusal_in_the_kernel_is_a_short_page(make: Callable[..., Report], kernel: Kernel) -> None:
+    kernel.fate["21_funnel"] = ("refused", "nobody bought")
+    report = make(only="21")
+    assert report.failed == [] and "nobody bought" in (report.folder / "21_funnel.html").read_text()
+    assert read(report, "findings.json") == [] and not (report.folder / "results").exists()
+
+
+def test_an_interrupted_run_leaves_nothing_new(
+    make: Callable[..., Report], kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = make()
+    old = files(report)
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(publish, "publish", killed)
+        make(sets=["20.rows=9"])
+    assert files(report) == old
+    assert files(make()) == old and not publish.staging_folder(report.folder).exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"only": "99"},
+        {"sets": ["20.nosuch=1"]},
+        {"sets": ["20.rows=99"]},
+        {"only": "21", "sets": ["20.rows=5"]},
+        {"sets": ["20.__import__('os')=1"]},
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_read(
+    make: Callable[..., Report], kernel: Kernel, corner: Path, options: dict
+) -> None:
+    with pytest.raises(ParameterError):
+        make(**options)
+    assert kernel.runs == [] and not (corner.parent / "out").exists() and not (corner.parent / "cache").exists()

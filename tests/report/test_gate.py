@@ -1,0 +1,67 @@
+"""The gate: what stops a publication."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from helpers.report.gate import faults
+from helpers.study import ROOT
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<script>x</script>",
+        "<SCRIPT SRC='x'></SCRIPT>",
+        "<p onclick=x>",
+        "<svg aria-label='a' onload=x></svg>",
+        "<a href='javascript:x'>",
+        "<a href=' java\nscript:x'>",
+        "<a href='http://example.com'>",
+        "<a href='data:text/html,x'>",
+        "<a href='file:///etc/passwd'>",
+        "<img alt='a' src='https://example.com/x.png'>",
+        "<img alt='a' src='x.png'>",
+        "<img src='data:image/png;base64,AA=='>",
+        "<svg></svg>",
+        "<svg aria-label=' '></svg>",
+        "<link rel=stylesheet href=x>",
+        "<base href='//x'>",
+        "<iframe></iframe>",
+        "<form action='https://x'>",
+        "<p style='background: url(//x)'>",
+        "<style>@import 'x'</style>",
+        "<style>p { background: url(https://x) }</style>",
+        "<use href='https://x#a'/>",
+        "<p>/home/li/shop.csv</p>",
+        "<p>C:\\Users\\li</p>",
+        f"<p>{ROOT}</p>",
+        f"<p>{Path.home()}/x</p>",
+    ],
+)
+def test_these_stop_a_page(part: str) -> None:
+    assert faults(part)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<p>text &lt;script&gt; and 1/2, https://example.com as text</p>",
+        "<a href='https://doi.org/10.1/x' rel='noopener'>",
+        "<a href='#a'>",
+        "<a href='21_funnel.html#a'>",
+        "<img alt='a' src='data:image/png;base64,AA=='>",
+        "<svg role='img' aria-label='a'><use href='#b'/></svg>",
+        "<svg aria-hidden='true'></svg>",
+        "<p style='clip-path: url(#a)'>",
+        "<p>items/home and and/or/and</p>",
+    ],
+)
+def test_these_may_pass(part: str) -> None:
+    assert faults(part, words=[]) == []
+
+
+def test_words_of_the_machine_stop_a_page() -> None:
+    assert faults("<p>from build-host-7</p>", words=["build-host-7"]) == ["a word that tells of this machine"]

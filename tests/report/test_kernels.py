@@ -1,0 +1,93 @@
+"""One notebook in one kernel: clean ends, refusals, errors, timeouts and sudden death are told apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.report.collection import Notebook
+from helpers.report.kernels import Outcome, first_line, prepared, run_notebook
+from tests.report.conftest import code, markdown
+
+pytestmark = pytest.mark.notebooks
+
+
+@pytest.fixture
+def run(write_notebook: Callable[..., Notebook], tmp_path: Path) -> Callable[..., tuple[Outcome, dict]]:
+    """`run(*sources)`: the outcome of a notebook with these code cells, and the executed notebook."""
+
+    def run(*sources: str, parameters: dict | None = None, timeout: int = 60) -> tuple[Outcome, dict]:
+        notebook = write_notebook("20_traffic", *(code(s) for s in sources))
+        given = {"rows": 3} | (parameters or {})
+        outcome = run_notebook(notebook, tmp_path / "run", study="demo", parameters=given, timeout=timeout)
+        executed = tmp_path / "run" / "executed.ipynb"
+        return outcome, json.loads(executed.read_text()) if executed.is_file() else {}
+
+    return run
+
+
+def printed(executed: dict[str, Any]) -> str:
+    return "".join(t for c in executed["cells"] for o in c.get("outputs", []) for t in o.get("text", []))
+
+
+def test_a_clean_run_has_counts_parameters_and_an_environment_of_its_own(run: Callable) -> None:
+    outcome, executed = run(
+        "import os, sys\nfrom helpers.findings import Findings\nf = Findings('20_traffic')",
+        "_ = f.add('visits', rows, unit='visits', text='{value}')",
+        "print(study_file, rows, sys.flags.utf8_mode, os.environ['PYTHONHASHSEED'], os.listdir(f.folder))",
+        parameters={"rows": 7},
+    )
+    assert (outcome.status, outcome.reason, outcome.warnings) == ("rendered", "", [])
+    assert printed(executed) == "demo 7 1 0 ['findings.json']\n"
+    assert all(c["execution_count"] for c in executed["cells"] if c["cell_type"] == "code")
+    assert "papermill" not in json.dumps(executed["metadata"])
+
+
+def test_a_refusal_is_no_failure(run: Callable) -> None:
+    outcome, _ = run("from helpers.findings import NotAnswerable\nraise NotAnswerable('nobody bought')", "1 / 0")
+    assert (outcome.status, outcome.reason) == ("refused", "nobody bought")
+
+
+def test_an_error_names_the_cell_and_no_path(run: Callable) -> None:
+    outcome, _ = run("open('/home/li/secret/x.csv')")
+    assert outcome.status == "failed" and outcome.reason.startswith("cell 3: FileNotFoundError:")
+    assert "/home" not in outcome.reason and "x.csv" in outcome.reason
+
+
+def test_a_cell_that_takes_too_long_is_stopped(run: Callable) -> None:
+    outcome, _ = run("import time\ntime.sleep(60)", timeout=2)
+    assert outcome.status == "failed" and "longer than 2 seconds" in outcome.reason and "--timeout" in outcome.reason
+
+
+def test_a_killed_kernel_is_a_failure(run: Callable) -> None:
+    outcome, _ = run("import os\nos._exit(9)", "1 + 1")
+    assert outcome.status == "failed" and "ended suddenly" in outcome.reason
+
+
+def test_what_goes_to_the_error_stream_is_noted(run: Callable) -> None:
+    outcome, _ = run("import warnings\nwarnings.warn('old')")
+    assert outcome.status == "rendered" and "old" in outcome.warnings[0]
+
+
+def test_the_copy_carries_no_old_outputs(write_notebook: Callable[..., Notebook]) -> None:
+    old = [{"output_type": "stream", "name": "stdout", "text": "old"}]
+    copy = prepared(write_notebook("20_traffic", markdown("a"), code("1", outputs=old, count=9)))
+    assert all(not c["outputs"] and c["execution_count"] is None for c in copy["cells"] if c["cell_type"] == "code")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("no file '/home/li/shop/events.csv'", "no file 'events.csv'"),
+        ("C:\\Users\\li\\x.csv: gone", "x.csv: gone"),
+        ("\n\nfirst\nsecond", "first"),
+        ("", "no message"),
+        ("a/b is a ratio", "a/b is a ratio"),
+    ],
+)
+def test_messages_lose_their_paths(text: str, line: str) -> None:
+    assert first_line(text) == line

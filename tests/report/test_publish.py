@@ -1,0 +1,73 @@
+"""A finished report replaces the old one at once or not at all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.report import publish
+
+
+def stage(target: Path, **files: str) -> None:
+    for name, text in files.items():
+        publish.write(publish.staging_folder(target), name.replace("_", "."), text)
+
+
+def read(target: Path) -> dict[str, str]:
+    return {f.name: f.read_text() for f in sorted(target.rglob("*")) if f.is_file()}
+
+
+def test_files_take_their_places_and_old_ones_go(tmp_path: Path) -> None:
+    target = tmp_path / "demo"
+    stage(target, a_html="1", b_html="1")
+    publish.publish(target, gone=[])
+    stage(target, a_html="2")
+    publish.publish(target, gone=["b.html"])
+    assert read(tmp_path) == {"a.html": "2"}
+
+
+def test_a_run_that_was_cut_short_leaves_the_old_report(tmp_path: Path) -> None:
+    target = tmp_path / "demo"
+    stage(target, a_html="1")
+    publish.publish(target, gone=[])
+    stage(target, a_html="2", b_html="2")
+    publish.recover(target)
+    assert read(tmp_path) == {"a.html": "1"}
+
+
+def test_a_publication_that_was_cut_short_is_completed(tmp_path: Path) -> None:
+    target = tmp_path / "demo"
+    stage(target, a_html="2", b_html="2", READY_json='{"gone": ["c.html"]}')
+    target.mkdir()
+    (publish.staging_folder(target) / "a.html").rename(target / "a.html")
+    (target / "c.html").write_text("1")
+    publish.recover(target)
+    assert read(tmp_path) == {"a.html": "2", "b.html": "2"}
+
+
+def test_a_half_written_mark_counts_as_none(tmp_path: Path) -> None:
+    target = tmp_path / "demo"
+    stage(target, a_html="2", READY_json='{"gone": [')
+    publish.recover(target)
+    assert read(tmp_path) == {}
+
+
+def test_the_second_run_is_told_and_the_lock_falls_with_the_first(tmp_path: Path) -> None:
+    lock = tmp_path / "cache" / "reports.lock"
+    holder = (
+        "import sys; from pathlib import Path; from helpers.report.publish import one_at_a_time\n"
+        "with one_at_a_time(Path(sys.argv[1]), 'demo'): print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", holder, lock], stdin=-1, stdout=-1) as other:
+        other.stdout.readline()
+        with (
+            pytest.raises(publish.Busy, match="Another run works on the study 'demo'"),
+            publish.one_at_a_time(lock, "demo"),
+        ):
+            pass
+        other.kill()
+    with publish.one_at_a_time(lock, "demo"):
+        pass
