@@ -323,7 +323,14 @@ def load_study(study: str | Path) -> Study:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML: only true/false are flags, days stay text until checked, a key may stand only once."""
+    """Plain YAML: only true/false are flags, days stay text until checked, a key may stand only once, no aliases."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        # an alias can hold itself, or grow without bound
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed in a study file", mark)
+        return super().compose_node(parent, index)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -347,6 +354,8 @@ def _parse(text: str, file: str) -> tuple[Any, dict[tuple, int]]:
         mark = getattr(error, "problem_mark", None)
         at = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise StudyError(f"{file}{at}: not valid YAML: {getattr(error, 'problem', error)}.") from None
+    except RecursionError:
+        raise StudyError(f"{file}: it is nested too deeply to be a study file.") from None
     finally:
         loader.dispose()
 
