@@ -397,12 +397,24 @@ class _Writer:
         self._words = sorted(set(self._rules.codes.values()))
         study = build.study
         self._calendar = Calendar(zone(study.time_zone), study.start_epoch, study.end_epoch) if contract.clock else None
-        self._writer = pq.ParquetWriter(path, self._schema(contract), compression="zstd", store_schema=False)
+        self._writer = pq.ParquetWriter(path, self._schema(contract), **self._encodings(contract))
         self._waiting: list[pa.Table] = []
 
     def _schema(self, contract: Table) -> pa.Schema:
         types = [(c.name, pa.string() if c.kind == "code" else self._rules.type_of(c)) for c in contract.columns]
         return pa.schema([*types, *([("day", pa.date32()), ("hour", pa.int8())] if contract.clock else [])])
+
+    def _encodings(self, contract: Table) -> dict[str, Any]:
+        """Whole numbers are stored as differences, but for the sorted ones; everything else in dictionaries."""
+        schema = self._schema(contract)
+        whole = [f.name for f in schema if f.type == pa.int64() and f.name != contract.order[0]]
+        return {
+            "compression": "zstd",
+            "compression_level": 1,
+            "store_schema": False,
+            "use_dictionary": [n for n in schema.names if n not in whole],
+            "column_encoding": dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+        }
 
     def add(self, table: pa.Table) -> None:
         """Take the next rows in order."""

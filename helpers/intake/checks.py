@@ -226,10 +226,13 @@ def ids(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     [True, False, True]
     """
     numbers, good = integers(values)
-    if pa.types.is_string(values.type):
-        padded = pc.and_(pc.starts_with(values, "0"), pc.greater(pc.binary_length(values), 1))
-        padded = pc.or_(padded, pc.starts_with(values, "-0"))
-        good = good & ~_mask(pc.fill_null(padded, False))
+    if not pa.types.is_string(values.type):
+        return numbers, good
+    zero = pc.fill_null(pc.starts_with(values, "0"), False)
+    if pc.any(zero).as_py():
+        good = good & ~_mask(pc.and_(zero, pc.greater(pc.binary_length(values), 1)))
+    if pc.any(pc.less_equal(numbers, 0)).as_py():  # '-0' and '-07' are 0 and -7
+        good = good & ~_mask(pc.fill_null(pc.starts_with(values, "-0"), False))
     return numbers, good
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -126,7 +127,14 @@ class CsvFile:
     def part(self, block: Block, *, final: bool, shortest: int | None) -> Part:
         """Work on one block. `shortest` is the shortest last field so far, for a last line without an end."""
         why = self._settled(block)
-        rows = rows_of(block, self.layout.shape, why=why, final=final, is_row=self.is_row)
+        rows = rows_of(
+            block,
+            self.layout.shape,
+            why=why,
+            final=final,
+            is_row=self.is_row,
+            measure_last=not self.before.terminated,
+        )
         checked = check(rows.table, self.rules)
         if block.unterminated and rows.used == len(block):
             self._doubt_last(block, rows, checked, _least(shortest, rows.shortest_last))
@@ -232,18 +240,17 @@ class CsvFile:
 
     def _details(self, rows: Rows, index: np.ndarray, row: np.ndarray, column: np.ndarray) -> pa.Array:
         """The value a reject is about, or the number of its fields."""
-        details: list[str | None] = [None] * len(index)
-        wrong = np.isin(rows.why[index], [CODE["too few fields"], CODE["too many fields"]])
-        for i in np.flatnonzero(wrong).tolist():
-            details[i] = f"{rows.found[index[i]]} fields, {self.layout.shape.width} expected"
+        places, texts = [np.flatnonzero(column < 0)], []
+        wrong = np.isin(rows.why[index[places[0]]], [CODE["too few fields"], CODE["too many fields"]])
+        found = pa.array(rows.found[index[places[0]]], mask=~wrong).dictionary_encode()
+        texts.append(_by_word(found, lambda n: f"{n} fields, {self.layout.shape.width} expected"))
         for c in np.unique(column[column >= 0]).tolist():
-            at = np.flatnonzero(column == c)
-            values = rows.table[self.rules.contract.names[c]].combine_chunks().take(pa.array(row[at]))
+            places.append(np.flatnonzero(column == c))
+            values = rows.table[self.rules.contract.names[c]].combine_chunks().take(pa.array(row[places[-1]]))
             short = pc.utf8_slice_codeunits(values, 0, 80).dictionary_encode()
-            words = [shown(v)[1:-1] for v in short.dictionary.to_pylist()]
-            for i, w in zip(at.tolist(), short.indices.to_pylist(), strict=True):
-                details[i] = words[w]
-        return pa.array(details, pa.string())
+            texts.append(_by_word(short, lambda v: shown(v)[1:-1]))
+        order = np.argsort(np.concatenate(places), kind="stable")
+        return pa.concat_arrays(texts).take(pa.array(order))
 
     def located(
         self, lines: np.ndarray, reasons: np.ndarray, details: list[str], spans: dict[int, int]
@@ -283,6 +290,11 @@ class CsvFile:
             done = upto
 
 
+def _by_word(coded: pa.DictionaryArray, words: Callable[[Any], str]) -> pa.Array:
+    """Each different value put into words once."""
+    return pa.array([words(v) for v in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
+
+
 def raw_lines(block: Block, index: np.ndarray, spans: dict[int, int]) -> tuple[np.ndarray, np.ndarray, pa.Array]:
     """Start, full length and first bytes of some records of a block, as they stand in the file."""
     starts, ends = block.raw_bounds()
@@ -290,11 +302,16 @@ def raw_lines(block: Block, index: np.ndarray, spans: dict[int, int]) -> tuple[n
     for i in np.flatnonzero(np.isin(index, list(spans))).tolist() if spans else ():
         last[i] = index[i] + spans[int(index[i])] - 1
     lengths = ends[last] - starts[index]
-    view = memoryview(block.raw)
-    shortened = np.minimum(lengths, RAW_CAP)
-    pieces = [view[a : a + n] for a, n in zip(starts[index].tolist(), shortened.tolist(), strict=True)]
-    raw = pa.array([bytes(p) for p in pieces], pa.binary())
+    raw = _slices(block.raw, starts[index], np.minimum(lengths, RAW_CAP))
     return starts[index], np.full(len(index), block.cut) if block.cut is not None else lengths, raw
+
+
+def _slices(data: bytes, starts: np.ndarray, lengths: np.ndarray) -> pa.Array:
+    """Pieces of `data` as an array of bytes, without a step of Python a piece."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    at = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+    content = np.frombuffer(data, np.uint8)[at]
+    return pa.Array.from_buffers(pa.binary(), len(starts), [None, pa.py_buffer(offsets), pa.py_buffer(content)])
 
 
 def _starting_with(block: Block, prefix: bytes) -> np.ndarray:

@@ -218,8 +218,8 @@ def _complete(
     if not codes:
         some = ", ".join(v for v, _ in Counter(cells["behavior"]).most_common(5))
         raise IntakeError(
-            f"{name}, column {columns['behavior']!r}: the behaviour codes are not understood ({shown(some)}). Write the "
-            "study file by hand, with behavior_codes that map them to pv, fav, cart, buy."
+            f"{name}, column {columns['behavior']!r}: the behaviour codes are not understood ({shown(some)}). Write "
+            "the study file by hand, with behavior_codes that map them to pv, fav, cart, buy."
         )
     unit = unit_of(cells["timestamp"])
     if unit is None or (unit != "iso" and not _looks_like_times(cells["timestamp"])):

@@ -90,14 +90,23 @@ def _field(delimiter: str) -> re.Pattern[bytes]:
 _FIELD = {delimiter: _field(delimiter) for delimiter in (",", ";", "\t", "|")}
 
 
-def rows_of(block: Block, shape: Shape, *, why: np.ndarray, final: bool, is_row: Callable[[list[bytes]], bool]) -> Rows:
+def rows_of(
+    block: Block,
+    shape: Shape,
+    *,
+    why: np.ndarray,
+    final: bool,
+    is_row: Callable[[list[bytes]], bool],
+    measure_last: bool = True,
+) -> Rows:
     """Split a block into rows.
 
     `why` comes with the lines already settled (blank, header, NUL, …). `final` says that no more lines follow, so
     that a record still open at the end is broken rather than waiting. `is_row` tells whether fields pass the checks.
+    `measure_last` asks for the shortest last field, which only a file without a line end at its end needs.
     """
     rows = _Splitter(block, shape, why, final, is_row)
-    return rows.split()
+    return rows.split(measure_last=measure_last)
 
 
 class _Splitter:
@@ -110,7 +119,7 @@ class _Splitter:
         self.spans: dict[int, int] = {}
         self.used = len(block)
 
-    def split(self) -> Rows:
+    def split(self, *, measure_last: bool) -> Rows:
         block, shape = self.block, self.shape
         delimiters = np.flatnonzero(self.bytes == ord(shape.delimiter))
         quotes = np.flatnonzero(self.bytes == QUOTE) if shape.quoting else np.zeros(0, np.int64)
@@ -123,7 +132,7 @@ class _Splitter:
         simple = (self.why == OK) & ~quoted
         return Rows(
             table, line, self.why[: self.used], self.found[: self.used], self.spans,
-            self._shortest(delimiters, simple), self.used,
+            self._shortest(delimiters, simple) if measure_last else None, self.used,
         )  # fmt: skip
 
     # quotes ---------------------------------------------------------------------------------------------------

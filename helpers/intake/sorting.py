@@ -27,7 +27,8 @@ def cuts_of(sample: pa.Array, rows: int) -> list:
     if rows <= MEMORY_ROWS or not len(sample):
         return []
     ordered = sample.take(pc.sort_indices(sample))
-    return sorted(set(ordered.take(pa.array([len(ordered) * i // ranges for i in range(1, ranges)])).to_pylist()))
+    places = pa.array([len(ordered) * i // ranges for i in range(1, ranges)], pa.int64())
+    return sorted(set(ordered.take(places).to_pylist()))
 
 
 def deal(table: pa.Table, key: str, cuts: Sequence) -> list[tuple[int, pa.Table]]:
@@ -164,16 +165,20 @@ class Sorter:
 
 def _own_cuts(rows: _Range, key: str) -> list:
     """Quantiles of a key from every hundredth row, with at least one real split; empty when it is constant."""
-    sample = pa.concat_arrays([p[key].combine_chunks()[::100] for p in rows.pieces()])
-    bounds = [pc.min_max(p[key]).as_py() for p in rows.pieces()]
-    known = [b for b in bounds if b["min"] is not None]
+    known = [b for p in rows.pieces() if (b := pc.min_max(p[key]).as_py())["min"] is not None]
     if not known:
         return []
     least, most = min(b["min"] for b in known), max(b["max"] for b in known)
-    nulls = any(p[key].null_count for p in rows.pieces())
     if least == most:
-        return [most] if nulls else []
-    return [c for c in cuts_of(sample, rows.rows) if c > least] or [most]
+        return [least] if any(p[key].null_count for p in rows.pieces()) else []
+    sample = pa.concat_arrays([p[key].combine_chunks()[::100] for p in rows.pieces()])
+    cuts = [c for c in cuts_of(sample, rows.rows) if c > least]
+    # almost all rows have the least value: they make one range, so that the next key can part them
+    return cuts or [min(v for p in rows.pieces() if (v := _least_above(p[key], least)) is not None)]
+
+
+def _least_above(values: pa.ChunkedArray, bound: object) -> object:
+    return pc.min(values.filter(pc.greater(values, pa.scalar(bound, values.type)))).as_py()
 
 
 def sorted_rows(table: pa.Table, by: list[str]) -> pa.Table:
@@ -186,10 +191,13 @@ def sorted_rows(table: pa.Table, by: list[str]) -> pa.Table:
 
 
 def _order(table: pa.Table, by: list[str]) -> np.ndarray:
-    packed, used = _packed([table[key] for key in by])
-    order = np.argsort(packed)
+    """Row numbers in order. The first keys and the row number are packed into one whole number, sorted as such."""
+    room = 63 - table.num_rows.bit_length()
+    packed, used = _packed([table[key] for key in by], room)
+    shift = table.num_rows.bit_length()
+    both = np.sort((packed << shift) | np.arange(table.num_rows))
+    order, values = both & ((1 << shift) - 1), both >> shift
     rest = by[used:]
-    values = packed[order]
     same = values[1:] == values[:-1]
     if not rest or not same.any():
         return order
@@ -203,17 +211,17 @@ def _order(table: pa.Table, by: list[str]) -> np.ndarray:
     return order
 
 
-def _packed(columns: list[pa.ChunkedArray]) -> tuple[np.ndarray, int]:
-    """One whole number a row that orders like the first keys together, and how many keys went in."""
+def _packed(columns: list[pa.ChunkedArray], room: int) -> tuple[np.ndarray, int]:
+    """One whole number a row, of at most `room` bits, that orders like the first keys together; how many went in."""
     packed, bits, used = np.zeros(len(columns[0]), np.int64), 0, 0
     for column in columns:
         rank = _rank(column)
         least, most = (int(rank.min()), int(rank.max())) if len(rank) else (0, 0)
         need = (most - least).bit_length()
-        if used == 0 and need > 63:
+        if used == 0 and need > room:
             rank = np.unique(rank, return_inverse=True)[1].astype(np.int64)
             least, need = 0, int(rank.max()).bit_length()
-        if bits + need > 63:
+        if bits + need > room:
             break
         packed = (packed << need) | (rank - least)
         bits, used = bits + need, used + 1
