@@ -338,7 +338,8 @@ def confident(itemsets: pd.DataFrame, *, min_confidence: float) -> pd.DataFrame:
     table = method.rules(itemsets, min_confidence=min_confidence)
     if table.empty:
         longest = itemsets["length"].max()
-        why = "no two items are bought together often enough" if longest < 2 else "no rule reaches min_confidence"
+        few = "no two items meet in enough baskets of enough people; larger baskets hold more (unit, behavior)"
+        why = few if longest < 2 else "no rule reaches min_confidence"
         return missing(RULE_COLUMNS, why)
     return table
 
@@ -469,7 +470,8 @@ def keep(rules: pd.DataFrame, flag: str) -> pd.DataFrame:
     if rules.empty:
         return rules
     kept = rules[rules[flag]].reset_index(drop=True)
-    return kept if len(kept) else missing(rules.columns, f"no rule is {flag.replace('_', ' ')}")
+    why = {"beyond_size": "no rule's items meet more often than the sizes of the baskets explain"}
+    return kept if len(kept) else missing(rules.columns, why.get(flag, f"no rule is {flag}"))
 
 
 def keep_productive(rules: pd.DataFrame) -> pd.DataFrame:

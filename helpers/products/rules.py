@@ -346,7 +346,8 @@ def rules(itemsets: pd.DataFrame, *, min_confidence: float = 0.0, max_consequent
     table = pd.DataFrame(found, columns=RULE_COLUMNS[:6])
     table["baskets"] = itemsets["baskets"].iloc[0] if len(found) else 0
     table = with_measures(table.astype(dict.fromkeys(["length", *_COUNTS], np.int64)))
-    order = sorted(range(len(table)), key=lambda k: (-table["lift"][k], -found[k][3], found[k][0], found[k][1]))
+    lifts = table["lift"].tolist()
+    order = sorted(range(len(table)), key=lambda k: (-lifts[k], -found[k][3], found[k][0], found[k][1]))
     return table.iloc[order].reset_index(drop=True)[RULE_COLUMNS]
 
 
