@@ -76,7 +76,7 @@ def compare(
     0   b      2         2.0
     """
     names = [*EFFECT, *extra]
-    if reason := why_not(users, control=control):
+    if reason := why_not(users, control=control) or _without_values(users, columns):
         return missing(names, reason)
     values = outcome_values(users, columns)
     arms = users["arm"].astype(str).to_numpy()
@@ -106,6 +106,12 @@ def why_not(users: pd.DataFrame, *, control: str) -> str:
     if control not in arms:
         return f"there is no arm {control!r}; the arms are {', '.join(arms)}"
     return "" if len(arms) > 1 else f"all participants are in the arm {control!r}: there is nothing to compare it with"
+
+
+def _without_values(users: pd.DataFrame, columns: list[str]) -> str:
+    """Which columns hold nothing at all, because the table behind them is absent; '' when none."""
+    empty = [c for c in columns if c in users.columns and users[c].isna().all()]
+    return f"{', '.join(empty)} is not known: the study lacks the table that it comes from" if empty else ""
 
 
 def outcome_values(users: pd.DataFrame, columns: list[str]) -> np.ndarray:
@@ -394,10 +400,53 @@ def bootstrap_difference(
     )
 
 
+def checked_means(
+    users: pd.DataFrame, *, outcome: str, control: str = "control", level: float = 0.95, seed: int = 50
+) -> pd.DataFrame:
+    """Welch's interval with the bootstrap's below it: do the formula and the resamples agree?
+
+    Parameters
+    ----------
+    users, outcome, control, level
+        As in `welch`.
+    seed : int
+        As in `bootstrap_difference`.
+
+    Returns
+    -------
+    DataFrame
+        As in `welch`, two rows a treated arm, with the column `method` after `arm`.
+
+    Raises
+    ------
+    ExperimentError
+        As in `welch`.
+
+    References
+    ----------
+    As in `welch` and `bootstrap_difference`.
+
+    Examples
+    --------
+    >>> users = pd.DataFrame({"arm": ["control"] * 3 + ["x"] * 3, "spend": [0.0, 2, 4, 3, 5, 7]})
+    >>> checked_means(users, outcome="spend")[["arm", "method", "difference"]]
+      arm     method  difference
+    0   x      Welch         3.0
+    1   x  bootstrap         3.0
+    """
+    given = {"outcome": outcome, "control": control, "level": level}
+    formula = welch(users, **given)
+    if formula.empty:
+        return formula.assign(method="")
+    both = [formula.assign(method="Welch"), bootstrap_difference(users, seed=seed, **given).assign(method="bootstrap")]
+    table = pd.concat(both).sort_values("arm", kind="stable", ignore_index=True)
+    return table[["arm", "method", *(c for c in table.columns if c not in ("arm", "method"))]]
+
+
 def _bootstrap_row(treated: np.ndarray, base: np.ndarray, *, rng, repeats: int, level: float) -> dict:
     if treated.shape[1] == 2 and (treated[:, 1].sum() == 0 or base[:, 1].sum() == 0):
         return {"reason": "the denominator is 0 for all participants of an arm"}
-    mean, control_mean = _statistic(treated.mean(axis=0)), _statistic(base.mean(axis=0))
+    mean, control_mean = (float(_statistic(part.mean(axis=0))) for part in (treated, base))
     gaps = _resampled(treated, rng, repeats) - _resampled(base, rng, repeats)
     gaps = gaps[np.isfinite(gaps)]  # a resample without any denominator has no ratio
     low, high = np.quantile(gaps, [0.5 - level / 2, 0.5 + level / 2])

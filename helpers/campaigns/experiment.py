@@ -18,6 +18,7 @@ from helpers.campaigns.arms import arm_counts, holm, planned_shares, sample_rati
 from helpers.campaigns.comparison import (
     EFFECT,
     bootstrap_difference,
+    checked_means,
     newcombe_difference,
     ratio_difference,
     welch,
@@ -25,9 +26,9 @@ from helpers.campaigns.comparison import (
     why_not,
 )
 from helpers.campaigns.errors import ExperimentError
-from helpers.campaigns.participants import choose, observational, overview, participants
+from helpers.campaigns.participants import choose, most_arms, observational, overview, participants
 from helpers.campaigns.power import minimum_effect, minimum_sample_size, planner, power, power_curve
-from helpers.campaigns.profit import VERDICTS, incremental_profit, profit_per_user, verdict
+from helpers.campaigns.profit import VERDICTS, incremental_profit, profit_per_user, verdict, verdict_words
 from helpers.campaigns.sequential import boundaries, false_positive_rate, path_table, peeking_drill
 from helpers.findings import Estimate, missing
 from helpers.intervals import rate
@@ -41,6 +42,7 @@ __all__ = [
     "arm_counts",
     "bootstrap_difference",
     "boundaries",
+    "checked_means",
     "choose",
     "coverage",
     "coverage_study",
@@ -53,6 +55,7 @@ __all__ = [
     "incremental_profit",
     "minimum_effect",
     "minimum_sample_size",
+    "most_arms",
     "newcombe_difference",
     "observational",
     "overview",
@@ -69,7 +72,10 @@ __all__ = [
     "regression_adjusted",
     "sample_ratio_test",
     "several_arms",
+    "true_effect",
     "verdict",
+    "verdict_words",
+    "verdicts_by_campaign",
     "welch",
 ]
 
@@ -183,8 +189,8 @@ def effects_by_campaign(
     method : str
         'welch' for means, 'newcombe' for rates.
     experiments_only : bool
-        True: only campaigns that `overview` accepts. False: all, also those whose arms were not drawn by chance,
-        whose differences are not effects.
+        True: only campaigns that `overview` accepts. False: all that are large enough, also those whose arms were not
+        drawn by chance, whose differences are not effects.
     control, level, min_cell
         As in `welch` and `overview`.
 
@@ -212,18 +218,89 @@ def effects_by_campaign(
     """
     if method not in METHODS:
         raise ExperimentError(f"method {method!r}: take one of {', '.join(METHODS)}")
-    names = ["campaign_id", "label", *EFFECT]
+
+    def effect(users: pd.DataFrame) -> pd.DataFrame:
+        return METHODS[method](users, outcome=outcome, control=control, level=level)
+
     table = overview(everyone, control=control, min_cell=min_cell)
-    if experiments_only and len(table):
-        table = table[table.status == "experiment"]
-    parts = []
+    if len(table):
+        table = table[table.status.isin(["experiment"] if experiments_only else ["experiment", "refused"])]
+    return _by_campaign(everyone, table, effect, columns=list(EFFECT))
+
+
+def verdicts_by_campaign(
+    everyone: pd.DataFrame,
+    *,
+    minimum_profit: float = 0.0,
+    control: str = "control",
+    level: float = 0.95,
+    min_cell: int = 10,
+) -> pd.DataFrame:
+    """Sales and profit of every experiment of a shop, with the verdict.
+
+    Parameters
+    ----------
+    everyone : DataFrame
+        As in `effects_by_campaign`.
+    minimum_profit : float
+        As in `helpers.campaigns.profit.verdict`.
+    control, level, min_cell
+        As in `incremental_profit` and `overview`.
+
+    Returns
+    -------
+    DataFrame
+        One row a campaign and treated arm: `campaign_id`, `label`, `arm`, `sales_difference`, `difference` (incremental
+        profit), `ci_low`, `ci_high` (currency units a person), `verdict`. A faulty split gives *cannot tell*.
+
+    Raises
+    ------
+    ExperimentError
+        As in `verdict`.
+
+    References
+    ----------
+    As in `incremental_profit`.
+
+    Examples
+    --------
+    >>> everyone = pd.DataFrame({"campaign_id": "aug", "arm": ["control"] * 3 + ["x"] * 3, "starts_at": 1,
+    ...     "randomised": True, "purchased": 1, "spend": [0.0, 2, 4, 3, 5, 7], "margin": [0.0, 1, 2, 2, 3, 4],
+    ...     "contact_cost": 0.5})
+    >>> verdicts_by_campaign(everyone, min_cell=1)[["label", "sales_difference", "difference", "verdict"]]
+         label  sales_difference  difference      verdict
+    0  aug · x               3.0         2.0  cannot tell
+    """
+    columns = ["arm", "sales_difference", "difference", "ci_low", "ci_high", "verdict"]
+
+    def judge(users: pd.DataFrame) -> pd.DataFrame:
+        profits = incremental_profit(users, control=control, level=level)
+        split = sample_ratio_test(arm_counts(users))
+        words = verdict(profits, minimum_profit=minimum_profit, split=split).get("verdict")
+        return profits.rename(columns={"profit": "difference"}).assign(verdict=words)
+
+    table = overview(everyone, control=control, min_cell=min_cell)
+    chosen = table[table.status == "experiment"] if len(table) else table
+    return _by_campaign(everyone, chosen, judge, columns=columns)
+
+
+def _by_campaign(
+    everyone: pd.DataFrame,
+    table: pd.DataFrame,
+    function: Callable[[pd.DataFrame], pd.DataFrame],
+    *,
+    columns: list[str],
+) -> pd.DataFrame:
+    """`function` of the participants of each campaign of `table`, one below the other, with campaign and label."""
+    names, parts, reasons = ["campaign_id", "label", *columns], [], []
     for campaign in table.campaign_id if len(table) else []:
-        part = everyone[everyone.campaign_id == campaign]
-        found = METHODS[method](part, outcome=outcome, control=control, level=level)
-        if len(found):
-            parts.append(found.assign(campaign_id=campaign, label=[f"{campaign} · {arm}" for arm in found.arm])[names])
+        found = function(everyone[everyone.campaign_id == campaign])
+        if found.empty:
+            reasons.append(found.attrs.get("reason", ""))
+            continue
+        parts.append(found.assign(campaign_id=campaign, label=[f"{campaign} · {arm}" for arm in found.arm])[names])
     if not parts:
-        return missing(names, table.attrs.get("reason", "no campaign can be compared"))
+        return missing(names, (reasons or [table.attrs.get("reason", "no campaign can be compared")])[0])
     return pd.concat(parts, ignore_index=True)
 
 
@@ -271,6 +348,37 @@ def against_truth(effects: pd.DataFrame, truth: pd.DataFrame, *, column: str = "
         return missing(names, "the truth knows none of these campaigns")
     inside = (joined.ci_low <= joined.truth) & (joined.truth <= joined.ci_high)
     return joined.assign(error=joined.estimate - joined.truth, covered=inside)[names]
+
+
+def true_effect(
+    effects: pd.DataFrame, users: pd.DataFrame, truth: pd.DataFrame, *, column: str, value: str = "difference"
+) -> float | None:
+    """The truth that belongs to `estimate(effects)`: of the same campaign and arm; None for real data.
+
+    Parameters
+    ----------
+    effects : DataFrame
+        As in `estimate`.
+    users : DataFrame
+        The participants of the campaign: `campaign_id`.
+    truth, column
+        As in `against_truth`.
+    value : str
+        As in `estimate`.
+
+    Examples
+    --------
+    >>> effects = pd.DataFrame({"arm": ["a", "b"], "difference": [1.0, 2.0]})
+    >>> truth = pd.DataFrame({"campaign_id": ["aug"] * 2, "arm": ["a", "b"], "ate_spend": [1.5, 1.8]})
+    >>> true_effect(effects, pd.DataFrame({"campaign_id": ["aug"]}), truth, column="ate_spend")
+    1.8
+    """
+    known = effects.dropna(subset=[value]) if len(effects) else effects
+    if known.empty or truth.empty or users.empty:
+        return None
+    arm = known.arm[known[value].astype(float).idxmax()]
+    row = truth[(truth.campaign_id == users.campaign_id.iloc[0]) & (truth.arm == arm)]
+    return float(row[column].iloc[0]) if len(row) else None
 
 
 def coverage_study(

@@ -177,7 +177,7 @@ def overview(everyone: pd.DataFrame, *, control: str = "control", min_cell: int 
     -------
     DataFrame
         One row a campaign, in the order of their start: `campaign_id`, `arms`, `participants` (missing where an arm
-        is too small to be shown), `randomised`, `status` ('experiment' or 'refused'), `because`.
+        is too small to be shown), `randomised`, `status` ('experiment', 'refused' or 'too small'), `because`.
 
     Raises
     ------
@@ -206,25 +206,26 @@ def overview(everyone: pd.DataFrame, *, control: str = "control", min_cell: int 
     rows = []
     for (_start, campaign), part in everyone.groupby(["starts_at", "campaign_id"], sort=True):
         sizes = part.groupby("arm").purchased.agg(["size", "sum"])
-        because = _why_refused(sizes, bool(part.randomised.iloc[0]), control, min_cell)
+        randomised = bool(part.randomised.iloc[0])
+        small, refused = _too_small(sizes, min_cell), _why_refused(sizes, randomised, control)
         shown = len(part) if sizes["size"].min() >= min_cell else None
-        status = "refused" if because else "experiment"
-        rows.append((campaign, len(sizes), shown, bool(part.randomised.iloc[0]), status, because))
+        status = "too small" if small else "refused" if refused else "experiment"
+        rows.append((campaign, len(sizes), shown, randomised, status, small or refused))
     return pd.DataFrame(rows, columns=names).astype({"participants": "Int64"})
 
 
-def _why_refused(sizes: pd.DataFrame, randomised: bool, control: str, min_cell: int) -> str:
+def _too_small(sizes: pd.DataFrame, min_cell: int) -> str:
+    if sizes["size"].min() < min_cell:
+        return f"an arm has fewer than {min_cell} participants"
+    return f"an arm has fewer than {min_cell} buyers" if sizes["sum"].min() < min_cell else ""
+
+
+def _why_refused(sizes: pd.DataFrame, randomised: bool, control: str) -> str:
     if not randomised:
         return "its arms were not drawn by chance, so a difference may come from who was chosen"
     if control not in sizes.index:
         return f"it has no arm {control!r}"
-    if len(sizes) < 2:
-        return f"it has only the arm {control!r}"
-    if sizes["size"].min() < min_cell:
-        return f"an arm has fewer than {min_cell} participants"
-    if sizes["sum"].min() < min_cell:
-        return f"an arm has fewer than {min_cell} buyers"
-    return ""
+    return f"it has only the arm {control!r}" if len(sizes) < 2 else ""
 
 
 def choose(everyone: pd.DataFrame, *, campaign: str = "", control: str = "control", min_cell: int = 10) -> pd.DataFrame:
@@ -276,7 +277,7 @@ def choose(everyone: pd.DataFrame, *, campaign: str = "", control: str = "contro
     if campaign not in set(known):
         raise NotAnswerable(f"There is no campaign {campaign!r} with participants. {nearest(campaign, list(known))}")
     row = table[known == campaign].iloc[0]
-    if row.status == "refused":
+    if row.status != "experiment":
         raise NotAnswerable(f"The campaign {campaign!r} cannot be read as an experiment: {row.because}.")
     return everyone[everyone.campaign_id == row.campaign_id].reset_index(drop=True)
 
@@ -294,3 +295,22 @@ def observational(everyone: pd.DataFrame) -> pd.DataFrame:
         return missing(list(everyone.columns), "every campaign was randomised")
     first = chosen.sort_values(["starts_at", "campaign_id"], kind="stable").campaign_id.iloc[0]
     return chosen[chosen.campaign_id == first].reset_index(drop=True)
+
+
+def most_arms(everyone: pd.DataFrame, *, control: str = "control", min_cell: int = 10) -> pd.DataFrame:
+    """The participants of the experiment with the most arms, at least two beside the control.
+
+    Empty, with the reason, where every experiment has one treated arm; the earliest of equals. Parameters as in
+    `overview`.
+
+    >>> everyone = pd.DataFrame({"campaign_id": "sep", "arm": ["control", "a", "b"], "starts_at": 1,
+    ...                          "randomised": True, "purchased": 1})
+    >>> len(most_arms(everyone, min_cell=1))
+    3
+    """
+    table = overview(everyone, control=control, min_cell=min_cell)
+    several = table[(table.status == "experiment") & (table.arms > 2)] if len(table) else table
+    if several.empty:
+        return missing(list(everyone.columns), "no experiment has more than one arm beside the control")
+    chosen = several.campaign_id[several.arms.idxmax()]
+    return everyone[everyone.campaign_id == chosen].reset_index(drop=True)

@@ -192,3 +192,14 @@ def _judge(low: float, high: float, minimum: float, faulty: bool) -> tuple[str, 
     if high < minimum:
         return VERDICTS[1], f"the whole interval is below {minimum:g}"
     return VERDICTS[2], f"the interval holds {minimum:g}"
+
+
+def verdict_words(decision: pd.DataFrame) -> str:
+    """The verdict of each arm in words, for a sentence.
+
+    >>> verdict_words(pd.DataFrame({"arm": ["a", "b"], "verdict": ["ship", "stop"]}))
+    'a: ship; b: stop'
+    """
+    if decision.empty:
+        return f"cannot tell, because {decision.attrs.get('reason', 'no arm can be compared')}"
+    return "; ".join(f"{row.arm}: {row.verdict}" for row in decision.itertuples())
