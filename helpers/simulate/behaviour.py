@@ -122,10 +122,10 @@ def _session_focus(
     return np.where(u < SESSION_FOCUS[0], need, np.where(u < SESSION_FOCUS[1], interest, anything))
 
 
-def before_buying(rng: np.random.Generator, orders: Orders, lines: Lines) -> np.ndarray:
+def before_buying(rng: np.random.Generator, catalogue: Catalogue, orders: Orders, lines: Lines) -> np.ndarray:
     """Packed actions on the very item before it is bought: many purchases have none, as in the published log."""
     user, bought = orders.user[lines.order], orders.second[lines.order]
-    midnight = bought // DAY * DAY
+    midnight, launch = bought // DAY * DAY, np.maximum(catalogue.launch_day[lines.item], 0) * DAY
     u = rng.random((4, len(user)))
     minutes = rng.integers(20, 7_200, (4, len(user)))
     earlier = rng.integers(1, 5, len(user)) * DAY
@@ -134,7 +134,7 @@ def before_buying(rng: np.random.Generator, orders: Orders, lines: Lines) -> np.
         ((SEEN_TODAY, PV, 0), (SEEN_EARLIER, PV, earlier), (CARTED, CART, 0), (FAVED, FAV, earlier))
     ):
         when = np.maximum(bought - minutes[k], midnight) - shift
-        hit = (u[k] < chance) & (when >= 0) & (when < bought)
+        hit = (u[k] < chance) & (when >= launch) & (when < bought)
         parts.append(pack(user[hit], when[hit], lines.item[hit], kind))
     return np.concatenate(parts)
 

@@ -135,8 +135,8 @@ def _keys(rng, world: World, people: People, episodes: list, base, more, final) 
     keys = [behaviour.browse(rng(n), people, world.catalogue, e) for n, e in zip(names, episodes, strict=True)]
     extra = behaviour.order_episodes(rng("episodes added"), people, *more)
     keys.append(behaviour.browse(rng("browse added"), people, world.catalogue, extra))
-    keys.append(behaviour.before_buying(rng("before orders"), *base))
-    keys.append(behaviour.before_buying(rng("before added"), *more))
+    keys.append(behaviour.before_buying(rng("before orders"), world.catalogue, *base))
+    keys.append(behaviour.before_buying(rng("before added"), world.catalogue, *more))
     keys.append(behaviour.buying(*final))
     return keys
 

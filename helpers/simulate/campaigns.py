@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -272,12 +272,14 @@ def set_scene(rng, rng_extra, campaign: Campaign, people: People, catalogue: Cat
     u_move = rng.random(len(orders))
     kept = (orders.second >= campaign.start) & (orders.second < campaign.end + FOLLOW_UP)
     forward = max(offer.forward for offer in campaign.arms.values())
-    early = kept & (orders.second >= campaign.end) & (u_move < forward)
+    later = kept & (orders.second >= campaign.end)
+    early, when = _come_early(rng_extra, campaign, catalogue, base, later & (u_move < forward))
+    u_move = np.where(later & ~early, 1.0, u_move)
     most = max(offer.extra for offer in campaign.arms.values())
     reacts = u_react < reaction(most, campaign, people, gone)
     parts = [
         keep_orders(orders, lines, kept),
-        _moved(rng_extra, campaign, *keep_orders(orders, lines, early)),
+        (replace(orders.where(early), second=when), keep_orders(orders, lines, early)[1]),
         _extra(rng_extra, campaign, people, catalogue, np.flatnonzero(reacts)),
     ]
     kind = np.repeat([0, 1, 2], [len(p[0]) for p in parts])
@@ -286,8 +288,14 @@ def set_scene(rng, rng_extra, campaign: Campaign, people: People, catalogue: Cat
     return _Scene(campaign, people, catalogue, gone, u_react, u_put_off, *stack_orders(parts), kind, source, moving)
 
 
-def _moved(rng: np.random.Generator, campaign: Campaign, orders: Orders, lines: Lines) -> tuple[Orders, Lines]:
-    return Orders(orders.user, _moments(rng, campaign, len(orders)), orders.need, orders.cause), lines
+def _come_early(rng, campaign: Campaign, catalogue: Catalogue, base, wished: np.ndarray) -> tuple:
+    """Which later orders can come early, and when: an item cannot be bought before its launch."""
+    orders, lines = base
+    when = np.zeros(len(orders), np.int64)
+    when[wished] = _moments(rng, campaign, wished.sum())
+    waits = catalogue.launch_day[lines.item] > when[lines.order] // DAY
+    early = wished & (np.bincount(lines.order[waits], minlength=len(orders)) == 0)
+    return early, when[early]
 
 
 def _extra(rng, campaign: Campaign, people: People, catalogue: Catalogue, user: np.ndarray) -> tuple[Orders, Lines]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from helpers.simulate.settings import DAY, START, ShopSettings, stream
+from helpers.simulate.settings import DAY, START, SettingsError, ShopSettings, stream
 
 COUNTS = {
     "duplicate": 25,
@@ -18,6 +18,7 @@ COUNTS = {
 }
 """Kind of fault (in the words of the intake's ledger) → number of lines. 'blank' is an empty line."""
 HEADER = b"user_id,item_id,category_id,behavior,timestamp"
+FEWEST = 200
 _BAD = (b"2.5", b"1e3", b"0x10", b" 7", b"1_000")
 
 
@@ -28,6 +29,10 @@ def soil(text: bytes, settings: ShopSettings) -> bytes:
     """
     rng = stream(settings.seed, "dirt")
     lines = text.splitlines()
+    if len(lines) < FEWEST:
+        raise SettingsError(
+            f"dirt: {len(lines)} events are too few for the planted faults; give more users or dirt=False"
+        )
     makers = {
         "duplicate": lambda f, k: f, "out of window": lambda f, k: [*f[:4], _outside(settings, k)],
         "unknown behaviour": lambda f, k: [*f[:3], (b"click", b"share", b"5")[k % 3], f[4]],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +32,7 @@ class TableFile:
         table = pa.table({name: _column(values, self.format) for name, values in columns.items()})
         self.rows += table.num_rows
         if self.format == "parquet":
-            self._writer = self._writer or pa_parquet.ParquetWriter(self._file, table.schema, compression="zstd")
+            self._writer = self._writer or _parquet_writer(self._file, table.schema)
             self._writer.write_table(table)
             return
         if self._file.tell() == 0:
@@ -41,11 +42,25 @@ class TableFile:
         content = text.getvalue()
         self._file.write(edit(content.to_pybytes()) if edit else content)
 
+    def __enter__(self) -> TableFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write what is left and close the file; a table without a row is not kept."""
         if self._writer is not None:
             self._writer.close()
         self._file.close()
+        if not self.rows:
+            self.path.unlink()
+
+
+def _parquet_writer(file: BinaryIO, schema: pa.Schema) -> pa_parquet.ParquetWriter:
+    # dictionaries pay for words only; for ids and times they cost more time than they save space
+    wordy = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_dictionary(f.type)]
+    return pa_parquet.ParquetWriter(file, schema, compression="zstd", use_dictionary=wordy)
 
 
 def _column(values: np.ndarray | pa.Array, format: str) -> pa.Array:

@@ -97,7 +97,6 @@ def targets_table(settings: ShopSettings) -> dict[str, np.ndarray]:
             for indicator, scaled, target, benchmark in TARGETS:
                 factor = settings.users if scaled else 1
                 rows.append((indicator, period, round(target * factor, 4), round(benchmark * factor, 4)))
-    rows = rows or [(TARGETS[0][0], "2017-Q3", 0.0, 0.0)]
     names = ("indicator", "period", "target", "benchmark")
     kinds = (object, object, float, float)
     return {n: np.array([r[k] for r in rows], kinds[k]) for k, n in enumerate(names)}

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -94,16 +95,16 @@ def _replace(new: Path, out: Path) -> None:
 
 def _write_all(folder: Path, settings: ShopSettings, progress: Callable[[float], None]) -> dict:
     (folder / "truth").mkdir(parents=True)
-    files = {name: TableFile(folder / name, settings.format) for name in TABLES}
-    files |= {f"truth/{name}": TableFile(folder / "truth" / name, "csv") for name in TRUTH_TABLES}
     world, totals = make_world(settings), truth.Totals()
-    for number in range(settings.blocks):
-        block = simulate_block(world, number)
-        _add_block(files, world, block, number, totals)
-        progress((number + 1) / settings.blocks)
-    _add_whole(files, world, totals)
-    for file in files.values():
-        file.close()
+    with ExitStack() as stack:
+        files = {name: stack.enter_context(TableFile(folder / name, settings.format)) for name in TABLES}
+        for name in TRUTH_TABLES:
+            files[f"truth/{name}"] = stack.enter_context(TableFile(folder / "truth" / name, "csv"))
+        for number in range(settings.blocks):
+            block = simulate_block(world, number)
+            _add_block(files, world, block, number, totals)
+            progress((number + 1) / settings.blocks)
+        _add_whole(files, world, totals)
     rows = {name: file.rows for name, file in files.items()}
     _write_words(folder, world, totals, rows)
     return _write_manifest(folder, settings, rows)
