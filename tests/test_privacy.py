@@ -1,0 +1,168 @@
+"""Small groups and small traces: nothing comes back by subtraction, and unicity is counted right."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.notebook import open_study
+from helpers.privacy import PrivacyError, suppress, unicity
+from tests.logs import as_events, random_log
+
+
+def hidden_rows(counts: list[int], **options: object) -> list[int]:
+    """Positions of the hidden rows of a table with these counts."""
+    table = pd.DataFrame({"g": range(len(counts)), "n": counts})
+    result = suppress(table, count="n", values=[], **{"min_cell": 10, **options})
+    return np.flatnonzero(result["n"].isna()).tolist()
+
+
+@pytest.mark.parametrize(
+    ("counts", "hidden"),
+    [
+        ([30, 12, 15, 3], [1, 3]),  # 3 alone would be the total less the rest
+        ([30, 40, 50], []),
+        ([30, 40, 4, 5], [0, 2, 3]),  # 4 + 5 = 9 people are still too few
+        ([30, 40, 6, 7], [2, 3]),  # 13 people in two rows are enough
+        ([30, 0], [0, 1]),  # a group of nobody says something about everybody
+        ([3], [0]),
+        ([10, 10], []),
+    ],
+)
+def test_rows_hidden_by_hand(counts: list[int], hidden: list[int]) -> None:
+    assert hidden_rows(counts) == hidden
+
+
+def test_overlapping_groups_need_no_complement() -> None:
+    assert hidden_rows([30, 12, 15, 3], additive=False) == [3]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=8), st.integers(1, 20))
+def test_no_small_group_comes_back_from_the_total(counts: list[int], min_cell: int) -> None:
+    hidden = hidden_rows(counts, min_cell=min_cell)
+    rest = sum(counts[i] for i in hidden)
+    assert {i for i, n in enumerate(counts) if n < min_cell} <= set(hidden)
+    assert not hidden or len(hidden) == len(counts) or (len(hidden) >= 2 and rest >= min_cell)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 60), min_size=12, max_size=12))
+def test_no_line_of_a_cross_table_gives_a_cell_away(counts: list[int]) -> None:
+    rows, columns = np.divmod(np.arange(12), 4)
+    table = pd.DataFrame({"row": rows, "column": columns, "n": counts})
+    gone = suppress(table, count="n", min_cell=10, values=[], by=["row", "column"])["n"].isna().to_numpy()
+    for line in [rows == i for i in range(3)] + [columns == j for j in range(4)]:
+        assert (
+            not gone[line].any() or gone[line].all() or (gone[line].sum() >= 2 and sum(table["n"][line & gone]) >= 10)
+        )
+
+
+def test_zeros_and_rates_of_small_groups_go_with_them() -> None:
+    table = pd.DataFrame({"g": list("abc"), "n": [50, 4, 20], "buy_rate": [0.3, 1.0, 0.0], "sure": [True, False, True]})
+    result = suppress(table, count="n", min_cell=10, values=["buy_rate", "sure"])
+    assert result["buy_rate"].isna().tolist() == result["sure"].isna().tolist() == [False, True, True]
+    assert result["hidden"].tolist() == ["", *["fewer than 10, or protects such a group"] * 2]
+
+
+def test_both_kinds_of_hidden_rows_look_alike_and_whole_numbers_stay_whole() -> None:
+    result = suppress(pd.DataFrame({"n": [30, 12, 3]}), count="n", min_cell=10, values=[])
+    assert result["hidden"].nunique() == 2 and str(result["n"].dtype) == "Int64" and result["n"][0] == 30
+
+
+def test_the_given_table_is_left_alone_and_an_empty_one_comes_back() -> None:
+    table = pd.DataFrame({"n": [3, 30]})
+    suppress(table, count="n", min_cell=10, values=[])
+    assert table.to_dict("list") == {"n": [3, 30]}
+    assert suppress(table.head(0), count="n", min_cell=10, values=[]).empty
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "words"),
+    [
+        ([1], {"count": "m"}, "'m' is not in"),
+        ([-1], {}, "negative"),
+        ([np.nan], {}, "missing"),
+        ([1], {"min_cell": 0}, "0"),
+    ],
+)
+def test_wrong_arguments_are_named(counts: list, options: dict, words: str) -> None:
+    with pytest.raises(PrivacyError, match=words):
+        suppress(pd.DataFrame({"n": counts}), **{"count": "n", "min_cell": 10, "values": [], **options})
+
+
+# -- unicity ----------------------------------------------------------------------------------------------------------
+
+
+def by_hand(log: pd.DataFrame, k: int) -> float:
+    """Expected share of users whom k random own (item, day) points single out, over all subsets of k points."""
+    day = (log["timestamp"] + 8 * 3600) // 86400
+    traces = {u: set(zip(t["item_id"], day[t.index], strict=True)) for u, t in log.groupby("user_id")}
+    shares = []
+    for user, trace in traces.items():
+        draws = list(combinations(sorted(trace), min(k, len(trace))))
+        others = [t for u, t in traces.items() if u != user]
+        shares.append(np.mean([not any(set(d) <= t for t in others) for d in draws]))
+    return float(np.mean(shares))
+
+
+@pytest.fixture(scope="module")
+def crowd() -> pd.DataFrame:
+    """60 users whose traces overlap: 12 items, three days."""
+    log = random_log(users=60, days=3, events_a_day=4, rate=0.7, seed=3)
+    return log.assign(item_id=log["item_id"] % 12)
+
+
+def test_one_point_is_exact(crowd: pd.DataFrame) -> None:
+    found = unicity(as_events(crowd), points=1).iloc[0]
+    assert found["singled_out_share"] == pytest.approx(by_hand(crowd, 1)) and found["method"] == "exact"
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_more_points_are_estimated_without_bias(crowd: pd.DataFrame, k: int) -> None:
+    draws = [unicity(as_events(crowd), points=k, seed=s)["singled_out_share"].iloc[0] for s in range(25)]
+    assert np.mean(draws) == pytest.approx(by_hand(crowd, k), abs=4 * np.std(draws) / 5 + 0.005)
+
+
+def test_a_hand_made_crowd() -> None:
+    log = pd.DataFrame({"user_id": [1, 1, 2, 3], "item_id": [1, 2, 1, 3]}).assign(category_id=1, behavior="pv")
+    log = log.assign(timestamp=1511539200)
+    # user 1: item 1 is shared, item 2 is not; user 2: shared; user 3: alone → (0.5 + 0 + 1) / 3
+    found = unicity(as_events(log), points=(1, 2))["singled_out_share"].tolist()
+    assert found == pytest.approx([0.5, 2 / 3])
+
+
+def test_coarser_traces_single_out_fewer(crowd: pd.DataFrame) -> None:
+    events = as_events(crowd)
+    fine, coarse = (unicity(events, points=1, item=i)["singled_out_share"].iloc[0] for i in ("item_id", "category_id"))
+    rough = unicity(events, points=1, item="category_id", time_unit="month", top=2)
+    assert rough["singled_out_share"].iloc[0] <= coarse <= fine and "2 most frequent" in rough["item"].iloc[0]
+
+
+def test_the_seed_decides(crowd: pd.DataFrame) -> None:
+    first, again = (unicity(as_events(crowd), points=2, sample=20, seed=4) for _ in range(2))
+    pd.testing.assert_frame_equal(first, again)
+
+
+def test_nobody_cannot_be_singled_out(crowd: pd.DataFrame) -> None:
+    table = unicity(as_events(crowd.head(0)))
+    assert table["users"].tolist() == [0, 0, 0] and table["singled_out_share"].isna().all()
+
+
+@pytest.mark.parametrize("wrong", [{"item": "user_id"}, {"time_unit": "hour"}, {"points": 0}, {"points": ()}])
+def test_wrong_points_are_refused(crowd: pd.DataFrame, wrong: dict) -> None:
+    with pytest.raises(PrivacyError):
+        unicity(as_events(crowd), **wrong)
+
+
+def test_real_head_is_personal_data(shared_data, study_file) -> None:
+    head: Path = study_file(events=shared_data("UserBehavior_head.csv"))
+    table = unicity(open_study(head, "10_data_quality").events, points=(1, 2), sample=815)
+    assert table["users"].tolist() == [815, 815] and table["singled_out_share"].iloc[1] == 1
+    assert 0.94 <= table["singled_out_share"].iloc[0] < 0.95
