@@ -22,6 +22,7 @@ from helpers.behaviour.sessions import (
     check_choice,
     check_positive,
     count_behaviors,
+    hide_small,
 )
 from helpers.engine import as_table, hold
 from helpers.findings import Estimate, missing
@@ -292,7 +293,7 @@ def funnel(
     unit: str = "user",
     rule: str = "ordered",
     by: str | None = None,
-    min_units: int = 0,
+    min_cell: int = 1,
     level: float = 0.95,
 ) -> pd.DataFrame:
     """How many units reach each step, and which share goes on, with Wilson intervals.
@@ -309,8 +310,8 @@ def funnel(
     by : str, optional
         A segment: 'first weekday', 'activity' (heavy: more actions than the median user), and for user-items 'category'
         (the most viewed ones; all others are segment missing).
-    min_units : int
-        Segments with fewer units are left out.
+    min_cell : int
+        Steps of a segment with fewer units show no numbers, and a second segment that would give them away neither.
     level : float
         Confidence, 0…1 exclusive.
 
@@ -325,16 +326,19 @@ def funnel(
     units = _units(journeys, unit, by=by)
     reached = _reached(units, journeys, rule)
     counts = units.group_by("segment").agg(base=units.count(), **reached).execute()
-    counts = counts[counts["base"] >= max(min_units, 1)].sort_values("segment")
+    counts = counts.sort_values("segment")
     if counts.empty:
-        return missing(["step", "name", "units", "of_first_rate"], f"no segment has {min_units} units")
+        return missing(["step", "name", "units", "of_first_rate"], "nothing happened")
     names = {} if by is None else segment_names(journeys, by)
     tables = [
         _steps_table(row, journeys.labels, rule, level).assign(segment=names.get(int(row.segment)))
         for _, row in counts.iterrows()
     ]
     table = pd.concat(tables, ignore_index=True)
-    return table.drop(columns="segment") if by is None else table[["segment", *table.columns.drop("segment")]]
+    table = table[["segment", *table.columns.drop("segment")]]
+    numbers = list(table.columns.drop(["segment", "step", "name", "units"]))
+    table = hide_small(table, count="units", min_cell=min_cell, values=numbers, by="name", additive=by is not None)
+    return table.drop(columns="segment") if by is None else table
 
 
 def _reached(units: ir.Table, journeys: Journeys, rule: str) -> dict[str, ir.IntegerScalar]:
@@ -511,6 +515,8 @@ def compare_segments(table: pd.DataFrame, *, first: str, second: str, level: flo
         part = table[table.segment == name] if "segment" in table else table.head(0)
         if part.empty:
             return Estimate.missing(f"there is no segment {name!r}")
+        if part.units.isna().any():
+            return Estimate.missing(f"the segment {name!r} is too small to be shown")
         counts += [int(part.units.iloc[-1]), int(part.units.iloc[0])]
     return newcombe(*counts, level=level)
 

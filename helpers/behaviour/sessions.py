@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
+from helpers.privacy import HIDDEN, suppress
 from helpers.tables import BEHAVIORS
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -83,3 +85,26 @@ def add_visits(events: ir.Table, *, session_minutes: float = 30) -> ir.Table:
 def count_behaviors(table: ir.Table) -> dict[str, ir.IntegerScalar]:
     """For `aggregate`: the number of views, favourites, carts and purchases."""
     return {b: table.behavior.cases((b, 1), else_=0).sum() for b in BEHAVIORS}
+
+
+def hide_small(
+    table: pd.DataFrame,
+    *,
+    count: str,
+    min_cell: int,
+    values: list[str],
+    by: str | None = None,
+    additive: bool = False,
+) -> pd.DataFrame:
+    """`privacy.suppress` without its column of reasons, and with plain numbers, ready for a chart.
+
+    >>> hide_small(pd.DataFrame({"users": [30, 3], "rate": [0.5, 1.0]}), count="users", min_cell=10, values=["rate"])
+       users  rate
+    0   30.0   0.5
+    1    NaN   NaN
+    """
+    if table.empty or min_cell <= 1:
+        return table
+    hidden = suppress(table, count=count, min_cell=min_cell, values=values, by=by, additive=additive)
+    plain = {c: hidden[c].astype("float64" if hidden[c].isna().any() else table[c].dtype) for c in [count, *values]}
+    return hidden.drop(columns=HIDDEN).assign(**plain)

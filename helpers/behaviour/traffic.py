@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from helpers.behaviour.sessions import WEEKDAYS, BehaviourError, add_visits, check_choice, check_positive
+from helpers.behaviour.sessions import WEEKDAYS, BehaviourError, add_visits, check_choice, check_positive, hide_small
 from helpers.behaviour.sessions import count_behaviors as _counts
 from helpers.engine import hold
 from helpers.findings import Estimate, missing
@@ -159,8 +159,15 @@ def totals(hours: ir.Table) -> dict[str, int]:
     return {name: int(value) for name, value in row.items()}
 
 
-def by_behavior(hours: ir.Table) -> pd.DataFrame:
+def by_behavior(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
     """How often each kind of action occurs, and how many users do it at all.
+
+    Parameters
+    ----------
+    hours : ibis Table
+        From `visit_hours`.
+    min_cell : int
+        Kinds that fewer users do show no numbers.
 
     Returns
     -------
@@ -179,11 +186,19 @@ def by_behavior(hours: ir.Table) -> pd.DataFrame:
     table["users"] = [row[f"u{i}"] for i in size]
     table = add_rate(table.assign(all=table.users.iloc[-1]), successes="users", trials="all", name="users_share")
     table["per_user"] = [_divide(n, u) for n, u in zip(table.actions, table.users, strict=True)]
-    return table.drop(columns="all")
+    table = table.drop(columns="all")
+    return hide_small(table, count="users", min_cell=min_cell, values=list(table.columns.drop(["behavior", "users"])))
 
 
-def buyers(hours: ir.Table) -> pd.DataFrame:
+def buyers(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
     """Who buys, and how often: always out of the *buyers*, never of all users.
+
+    Parameters
+    ----------
+    hours : ibis Table
+        From `visit_hours`.
+    min_cell : int
+        Smaller groups show no numbers.
 
     Returns
     -------
@@ -201,7 +216,8 @@ def buyers(hours: ir.Table) -> pd.DataFrame:
         "bought on at least two days": people.buy_days >= 2,
     }
     row = people.agg(**{f"g{i}": c.sum().fill_null(0) for i, c in enumerate(groups.values())}).execute().iloc[0]
-    return buyer_rates(dict(zip(groups, row.astype(int), strict=True)))
+    table = buyer_rates(dict(zip(groups, row.astype(int), strict=True)))
+    return hide_small(table, count="users", min_cell=min_cell, values=list(table.columns[2:]))
 
 
 def buyer_rates(groups: Mapping[str, int]) -> pd.DataFrame:
@@ -217,7 +233,7 @@ def buyer_rates(groups: Mapping[str, int]) -> pd.DataFrame:
     )
 
 
-def by_day(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp]) -> pd.DataFrame:
+def by_day(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], min_cell: int = 1) -> pd.DataFrame:
     """The daily course: actions, users, visits, and views per user.
 
     Parameters
@@ -226,6 +242,8 @@ def by_day(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp]) -> pd.
         From `visit_hours`.
     window : (first, last)
         The study's days, both inclusive. A day without any action is a row of zeros.
+    min_cell : int
+        Days with fewer users show no numbers.
 
     Returns
     -------
@@ -240,7 +258,8 @@ def by_day(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp]) -> pd.
     days = pd.date_range(*window, freq="D", name="day", unit="us")
     columns = [*BEHAVIORS, "actions", "users", "buyers", "visits"]
     table = found.reindex(days).fillna(0).astype(int)[columns].reset_index()
-    return table.assign(pv_per_user=_divide_all(table.pv, table.users))
+    table = table.assign(pv_per_user=_divide_all(table.pv, table.users))
+    return hide_small(table, count="users", min_cell=min_cell, values=list(table.columns.drop(["day", "users"])))
 
 
 def by_hour(hours: ir.Table) -> pd.DataFrame:
@@ -299,12 +318,19 @@ def week_grid(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], val
     return grid.set_axis(list(WEEKDAYS), axis=0)
 
 
-def bounce(hours: ir.Table) -> pd.DataFrame:
-    """Bounce in four definitions, of visits and of users, side by side.
+def bounce(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
+    """Bounce in six definitions, of visits and of users, side by side.
 
     bounce rate = visits (users) that end at once / all visits (users), 0…1. High means that people leave without a
     second step; the definitions differ by more than a factor of ten on one log, so a rate without its definition says
     nothing.
+
+    Parameters
+    ----------
+    hours : ibis Table
+        From `visit_hours`.
+    min_cell : int
+        Smaller groups of users (none included) show no numbers; visits are no people and always do.
 
     Returns
     -------
@@ -335,7 +361,9 @@ def bounce(hours: ir.Table) -> pd.DataFrame:
         ("user", "page views only in the whole window", u.only, u.base),
     ]
     table = pd.DataFrame(rows, columns=["unit", "definition", "bounced", "base"])
-    return add_rate(table, successes="bounced", trials="base", name="bounce_rate")
+    table = add_rate(table, successes="bounced", trials="base", name="bounce_rate")
+    people = hide_small(table[table.unit == "user"], count="bounced", min_cell=min_cell, values=list(table.columns[4:]))
+    return pd.concat([table[table.unit == "visit"], people])
 
 
 # Items and categories -------------------------------------------------------------------------------------------------
@@ -480,7 +508,7 @@ def quadrants(items: ir.Table, *, unit: str = "item") -> pd.DataFrame:
 
 
 def category_conversion(
-    items: ir.Table, *, min_viewers: int = 50, level: float = 0.95, simultaneous: bool = True
+    items: ir.Table, *, min_viewers: int = 50, min_cell: int = 1, level: float = 0.95, simultaneous: bool = True
 ) -> pd.DataFrame:
     """How many of a category's viewers also buy in it, with intervals, for categories with enough viewers.
 
@@ -492,6 +520,8 @@ def category_conversion(
         From `user_items`.
     min_viewers : int
         Smaller categories are left out: their rates are mostly chance.
+    min_cell : int
+        Categories with fewer buyers (none included) are left out, too.
     level : float
         Confidence, 0…1 exclusive.
     simultaneous : bool
@@ -509,7 +539,8 @@ def category_conversion(
     pair = pair.filter(pair.pv > 0)
     each = pair.group_by("category_id").agg(viewers=pair.count(), buyers=(pair.buy > 0).sum())
     table = each.filter(each.viewers >= min_viewers).execute()
-    columns = ["category_id", "viewers", "buyers", "conversion_rate"]
+    bounds = ["conversion_rate_ci_low", "conversion_rate_ci_high"]
+    columns = ["category_id", "viewers", "buyers", "conversion_rate", *bounds, "all_rate", "differs"]
     if table.empty:
         return missing(columns, f"no category has {min_viewers} viewers")
     single = 1 - (1 - level) / len(table) if simultaneous else level
@@ -517,7 +548,11 @@ def category_conversion(
     overall = table.buyers.sum() / table.viewers.sum()
     outside = (table.conversion_rate_ci_low > overall) | (table.conversion_rate_ci_high < overall)
     order = ["conversion_rate", "viewers", "category_id"]
+    # after the intervals: how many are compared does not depend on what is shown
     table = table.assign(all_rate=overall, differs=outside)
+    table = table[table.buyers >= (min_cell if min_cell > 1 else 0)]
+    if table.empty:
+        return missing(columns, f"no category has {min_cell} buyers")
     return table.sort_values(order, ascending=[False, False, True], ignore_index=True)
 
 
