@@ -12,6 +12,7 @@ from helpers.study import TableInput, nearest
 from helpers.tables import Table
 
 HEADER_LINES = 20
+NEAR = 50
 DELIMITERS = {",": "','", ";": "';'", "\t": '"\\t"', "|": "'|'"}
 
 
@@ -34,36 +35,56 @@ def layout_of(file: Preflight, contract: Table, given: TableInput) -> Layout:
         No header where one is declared, a header where none is declared, doubled or missing names, another
         delimiter, or rows of another width than the header.
     """
-    lines = sample_lines(file)
-    quoting = file.quotes != 1
+    top, quoting = top_lines(file), file.quotes != 1
     if given.header:
-        number, header = _find_header(file.name, lines, contract, given, quoting)
+        number, header = _find_header(file.name, top, contract, given, quoting)
         names = _names(header, given.delimiter, quoting)
         positions = _by_name(file.name, number, names, contract, given)
         width = len(names)
-        _check_common_width(file.name, lines[number:], width, given.delimiter, quoting)
+        _check_common_width(file.name, sample_records(file, below=number), width, given.delimiter, quoting)
     else:
-        number, header = 0, b""
-        width = common_width(lines, given.delimiter, quoting)
+        number, header, records = 0, b"", sample_records(file)
+        width = common_width(records, given.delimiter, quoting)
         positions = {c: int(p) - 1 for c, p in (given.columns or {}).items()}
-        _refuse_hidden_header(file.name, lines, contract, given)
-        _check_positions(file.name, lines, positions, width, given.delimiter, quoting)
+        _refuse_hidden_header(file.name, top, contract, given)
+        _check_positions(file.name, records, positions, width, given.delimiter, quoting)
     wide = _wide(positions, width, contract)
     return Layout(
         Shape(given.delimiter, width, quoting, positions, wide), number, header, _notes(positions, width, given)
     )
 
 
-def sample_lines(file: Preflight) -> list[bytes]:
-    """Lines of the sample as UTF-8; a line that is not valid in the file's encoding only keeps its place."""
-    lines = []
-    for piece in file.sample:
-        for line in piece.splitlines():
-            try:
-                lines.append(line.decode(file.encoding).encode())
-            except UnicodeDecodeError:
-                lines.append(b"\0")
-    return lines
+def top_lines(file: Preflight) -> list[bytes]:
+    """The first lines of the file as UTF-8."""
+    return [_as_utf8(line, file.encoding) for line in file.sample[0].splitlines()[:HEADER_LINES]]
+
+
+def sample_records(file: Preflight, *, below: int = 0) -> list[bytes]:
+    """Records of the sample below a line, as UTF-8; those over several lines in one piece; a NUL if not valid text."""
+    pieces = [piece.splitlines(keepends=True) for piece in file.sample]
+    pieces[0] = pieces[0][below:]
+    whole = (_joined(lines) if file.quotes > 1 else [line.rstrip(b"\r\n") for line in lines] for lines in pieces)
+    return [_as_utf8(record, file.encoding) for records in whole for record in records]
+
+
+def _joined(lines: list[bytes]) -> list[bytes]:
+    """Lines, with a line that holds an odd number of quotes joined to the next such line when these are near."""
+    records, at = [], 0
+    while at < len(lines):
+        last = at
+        if lines[at].count(b'"') % 2:
+            odd = (i for i in range(at + 1, min(at + NEAR, len(lines))) if lines[i].count(b'"') % 2)
+            last = next(odd, at)
+        records.append(b"".join(lines[at : last + 1]).rstrip(b"\r\n"))
+        at = last + 1
+    return records
+
+
+def _as_utf8(line: bytes, encoding: str) -> bytes:
+    try:
+        return line.decode(encoding).encode()
+    except UnicodeDecodeError:
+        return b"\0"
 
 
 def _names(line: bytes, delimiter: str, quoting: bool) -> list[str]:
@@ -84,10 +105,18 @@ def _find_header(name: str, lines: list[bytes], contract: Table, given: TableInp
     top = [(i, line) for i, line in enumerate(lines[:HEADER_LINES], start=1) if line]
     if not top:
         raise IntakeError(f"{name}: the file holds no lines with text. Check that it was copied whole.")
-    for number, line in top:
-        names = _names(line, given.delimiter, quoting)
-        if set(wanted) <= set(names) and len(names) > 1:
-            return number, line
+    fits = [
+        (n, line)
+        for n, line in top
+        if len(names := _names(line, given.delimiter, quoting)) > 1 and set(wanted) <= set(names)
+    ]
+    if len({line for _, line in fits}) > 1 and wanted:
+        raise IntakeError(
+            f"{name}, lines {fits[0][0]} and {fits[1][0]}: two different lines name the columns "
+            f"({shown(fits[0][1])}, {shown(fits[1][1])}). Take away the wrong one."
+        )
+    if fits:
+        return fits[0]
     found = _names(top[0][1], given.delimiter, quoting)
     _refuse_delimiter(name, top, wanted, given, quoting)
     missing = next((w for w in wanted if w not in found), "")

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from helpers.intake.checks import Rules
 from helpers.intake.errors import IntakeError, shown
 from helpers.intake.files import CsvFile
-from helpers.intake.layout import DELIMITERS, common_width, layout_of, sample_lines
+from helpers.intake.layout import DELIMITERS, common_width, layout_of, sample_records
 from helpers.intake.lines import unreadable
 from helpers.intake.parquet_files import ParquetFile, parquet_flight, sources_of
 from helpers.intake.preflight import Preflight, preflight
@@ -120,7 +120,7 @@ def _words(guess: _Guess) -> dict[str, str]:
 
 
 def _of_csv(before: Preflight) -> _Guess:
-    lines = [line for line in sample_lines(before) if line and b"\0" not in line]
+    lines = [line for line in sample_records(before) if line and b"\0" not in line]
     delimiter = _delimiter(before.name, lines)
     width = common_width(lines, delimiter, before.quotes != 1)
     rows = [r for line in lines[:20_000] if (r := _row(line, delimiter, before)) and len(r) == width]

@@ -60,12 +60,12 @@ def records_of(line: str) -> list[str] | None:
     return None if state == "quoted" else [*fields, field]
 
 
-def header_of(data: bytes) -> list[str] | None:
+def header_of(data: bytes, wanted: list[str] = NAMES) -> list[str] | None:
     """The names in the first of the top lines that holds all names."""
     for line in lines_of(data.removeprefix(b"\xef\xbb\xbf"))[:20]:
         fields = fields_of(line, quoting=data.count(b'"') != 1) or []
         names = [f.strip() for f in fields]
-        if set(NAMES) <= set(names):
+        if set(wanted) <= set(names):
             return names
     return None
 
