@@ -433,6 +433,28 @@ def pareto(counts: pd.DataFrame, *, points: int = 150) -> pd.DataFrame:
     return curve.iloc[places].reset_index(drop=True)
 
 
+def pareto_curves(tails: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Several concentration curves in one table, ready for `charts.lines`.
+
+    Parameters
+    ----------
+    tails : mapping
+        Name of the curve → its table from `tail`.
+
+    Returns
+    -------
+    DataFrame
+        `curve, units_percent` (0…100), `actions_share` (0…1); curves without any action are left out.
+    """
+    curves = [pareto(counts).assign(curve=name) for name, counts in tails.items()]
+    known = [c for c in curves if len(c)]
+    columns = ["curve", "units_percent", "actions_share"]
+    if not known:
+        return missing(columns, "nothing happened")
+    table = pd.concat(known, ignore_index=True)
+    return table.assign(units_percent=100 * table.units_share)[columns]
+
+
 def top_share(counts: pd.DataFrame, *, share: float = 0.2) -> float | None:
     """The share of all actions that the busiest `share` of the units holds; computed, not assumed to be 80 %.
 
@@ -446,6 +468,12 @@ def top_share(counts: pd.DataFrame, *, share: float = 0.2) -> float | None:
     if curve.empty:
         return None
     return float(np.interp(share, curve.units_share.astype(float), curve.actions_share.astype(float)))
+
+
+def top_shares(tails: Mapping[str, pd.DataFrame], *, share: float = 0.2) -> pd.DataFrame:
+    """`top_share` of several tails: `curve`, `top_share`."""
+    rows = [(name, top_share(counts, share=share)) for name, counts in tails.items()]
+    return pd.DataFrame(rows, columns=["curve", "top_share"])
 
 
 def top(items: ir.Table, *, unit: str = "item", value: str = "pv", rows: int = 20, min_users: int = 1) -> pd.DataFrame:
@@ -709,6 +737,21 @@ def _effect(factor: tuple, other: tuple, third: tuple) -> np.ndarray:
     same = other[0] * third[0] + other[1] * third[1]
     crossed = other[0] * third[1] + other[1] * third[0]
     return (factor[1] - factor[0]) * (same / 3 + crossed / 6)
+
+
+def total_change(parts: pd.DataFrame) -> Estimate:
+    """The whole change of a decomposition, or why there is none."""
+    return Estimate.missing(parts.attrs["reason"]) if parts.empty else Estimate(float(parts.change.sum()))
+
+
+def caption(periods: pd.DataFrame) -> str:
+    """The two periods in words.
+
+    >>> caption(two_periods((pd.Timestamp("2017-11-25"), pd.Timestamp("2017-12-03"))))
+    'Why the page views changed from 2017-11-25 … 2017-11-26 to 2017-12-02 … 2017-12-03'
+    """
+    spans = [f"{p.start:%Y-%m-%d} … {p.end:%Y-%m-%d}" for p in periods.itertuples()]
+    return " to ".join(["Why the page views changed from " + spans[0], *spans[1:]]) if spans else "Why they changed"
 
 
 def waterfall_steps(table: pd.DataFrame, parts: pd.DataFrame, *, names: tuple[str, str]) -> pd.DataFrame:
