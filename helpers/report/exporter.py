@@ -154,20 +154,22 @@ def plain(text: str) -> str:
     return f'<pre class="plain" tabindex="0">{html.escape(text.rstrip(), quote=False)}</pre>\n' if text.strip() else ""
 
 
-@cache
-def _highlighter() -> tuple:
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import PythonLexer
-
-    return PythonLexer(), HtmlFormatter(nowrap=True)
-
-
 def highlight(source: str) -> str:
-    """Python code with its keywords, strings, numbers and comments marked for the style sheet."""
-    from pygments import highlight as pygmentize
+    """Python code with keywords, strings, numbers and comments marked for the style sheet.
 
-    lexer, formatter = _highlighter()
-    return f"<code>{pygmentize(source.rstrip(), lexer, formatter).rstrip()}</code>"
+    >>> highlight("x = 1  # one")
+    '<code>x = <span class="n">1</span>  <span class="c"># one</span></code>'
+    """
+    from pygments.lexers import PythonLexer
+    from pygments.token import Comment, Keyword, Number, Operator, String
+
+    marks = ((Keyword, "k"), (Operator.Word, "k"), (String, "s"), (Number, "n"), (Comment, "c"))
+    parts = []
+    for kind, text in PythonLexer(stripnl=False, ensurenl=False).get_tokens(source.rstrip()):
+        mark = next((m for k, m in marks if kind in k), "")
+        shown = html.escape(text, quote=False)
+        parts.append(f'<span class="{mark}">{shown}</span>' if mark else shown)
+    return f"<code>{''.join(parts)}</code>"
 
 
 def parameter_table(notebook: Notebook, values: dict[str, Any]) -> str:
@@ -178,8 +180,8 @@ def parameter_table(notebook: Notebook, values: dict[str, Any]) -> str:
             continue
         value = values.get(name, parameter.default)
         changed = "" if value == parameter.default else f" <small>(default {_value(parameter.default)})</small>"
-        cells = f"<td>{_value(value)}{changed}</td><td>{html.escape(parameter.meaning)}</td>"
-        allowed = f"<td>{html.escape(parameter.allowed)}</td>"
+        cells = f'<td>{_value(value)}{changed}</td><td class="text">{html.escape(parameter.meaning)}</td>'
+        allowed = f'<td class="text">{html.escape(parameter.allowed)}</td>'
         rows.append(f'<tr><th scope="row"><code>{name}</code></th>{cells}{allowed}</tr>')
     if not rows:
         return ""

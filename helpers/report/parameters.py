@@ -52,7 +52,7 @@ class Parameter:
         if self.choices:
             return ", ".join(map(str, self.choices))
         if self.low is not None:
-            return f"{self.low:g} to {self.high:g}"
+            return f"{self.low:,.10g} to {self.high:,.10g}"
         return {"bool": "true, false"}.get(self.type, "")
 
     def check(self, value: Any) -> Any:
