@@ -267,6 +267,7 @@ def frequent(
     min_users: int = 1,
     users: pd.Series | None = None,
     apart: frozenset[tuple[str, str]] | None = None,
+    strict: bool = False,
 ) -> pd.DataFrame:
     """The frequent itemsets that stand on enough people; empty, with the reason, where there are none.
 
@@ -284,6 +285,8 @@ def frequent(
         basket_id → user; by default from the baskets.
     apart : pairs of items, optional
         By default an item and its own category, on the level *both*.
+    strict : bool
+        Raise TooManyItemsets instead of giving its advice as the reason.
 
     Returns
     -------
@@ -302,14 +305,20 @@ def frequent(
         "miner": "bitmaps",
         "limit": MOST_ITEMSETS,
     }
+    least = max(threshold(min_support, baskets.total), min_users)
+    if baskets.total < least:
+        return missing(
+            ITEMSET_COLUMNS, f"{baskets.total:,} baskets are too few; a rule has to lie in {least:,} of them"
+        )
     try:
         table = method.itemsets(baskets, **settings, apart=apart or ())
     except TooManyItemsets as error:
+        if strict:
+            raise
         return missing(ITEMSET_COLUMNS, str(error))
     if users is not None:
         table = method.enough_users(table, baskets, users, min_users=min_users)
     if table.empty:
-        least = max(threshold(min_support, baskets.total), min_users)
         return missing(
             ITEMSET_COLUMNS, f"no item is in {least:,} of the {baskets.total:,} baskets, of {min_users} users"
         )
@@ -402,8 +411,11 @@ def null_runs(baskets: pd.DataFrame, *, runs: int, seed: int, **settings) -> pd.
     encoded = encode(baskets, min_support=settings["min_support"], min_count=settings["min_users"])
     if not encoded.items:
         return missing(columns, "no item is frequent enough")
-    of = {"users": owners(baskets), "apart": family(baskets)}
-    return method.null_runs(encoded, find=lambda b: find_rules(b, **settings, **of), runs=runs, seed=seed)
+    of = {"users": owners(baskets), "apart": family(baskets), "strict": True}
+    try:
+        return method.null_runs(encoded, find=lambda b: find_rules(b, **settings, **of), runs=runs, seed=seed)
+    except TooManyItemsets as error:
+        return missing(columns, str(error))
 
 
 def null_summary(runs: pd.DataFrame) -> pd.DataFrame:
