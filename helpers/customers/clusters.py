@@ -122,7 +122,9 @@ def _no_fit(z: pd.DataFrame, reason: str) -> Fit:
 def _too_few(z: pd.DataFrame, k: int) -> str:
     if k < 1:
         raise ClustersError(f"k: {k} clusters cannot be made; give 1 or more")
-    different = len(np.unique(z.to_numpy(), axis=0)) if z.shape[1] else 1
+    if z.shape[1] == 0:
+        return "no feature differs between users"
+    different = len(np.unique(z.to_numpy(), axis=0))
     if k > len(z):
         return f"{k} clusters need at least {k} users; there are {len(z)}"
     return f"{k} clusters need {k} different users; there are {different}" if k > different else ""
@@ -434,7 +436,7 @@ def compare(
     seed: int,
     copies: int = 19,
     boots: int = 12,
-    starts: int = 2,
+    starts: int = 3,
     on: int = COMPARE_ON,
 ) -> pd.DataFrame:
     """Every criterion for every k, on the data and on copies without clusters.
@@ -737,6 +739,23 @@ def agreement(first: pd.Series, second: pd.Series, *, seed: int, boots: int = 20
     drawn = np.random.default_rng(seed).multinomial(n, table.ravel() / n, size=boots).reshape(boots, *table.shape)
     low, high = np.quantile(_ari(drawn.astype(float)), [(1 - level) / 2, (1 + level) / 2])
     return Estimate(float(_ari(table[None])[0]), float(low), float(high))
+
+
+def agreements(base: pd.Series, others: dict[str, pd.Series], *, seed: int) -> pd.DataFrame:
+    """Adjusted Rand index of one grouping with several others.
+
+    Returns
+    -------
+    DataFrame
+        compared_with, users (in both), ari, ari_ci_low, ari_ci_high, reason (why there is no number); in the order
+        given.
+    """
+    rows = []
+    for name, other in others.items():
+        found = agreement(base, other, seed=seed)
+        users = len(base.index.intersection(other.dropna().index))
+        rows.append((name, users, found.value, found.ci_low, found.ci_high, found.reason))
+    return pd.DataFrame(rows, columns=["compared_with", "users", "ari", "ari_ci_low", "ari_ci_high", "reason"])
 
 
 def _ari(tables: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from helpers.customers.clusters import Prepared, kmeans, why
-from helpers.findings import missing
+from helpers.customers.clusters import Prepared, Verdict, agreement, ceiling, kmeans, why
+from helpers.findings import Estimate, missing
 from helpers.privacy import HIDDEN, suppress
 
 FEATURES: dict[str, tuple[str, str]] = {
@@ -141,12 +141,30 @@ def user_table(users: ir.Table) -> pd.DataFrame:
 
 
 def dictionary(users: pd.DataFrame) -> pd.DataFrame:
-    """Definition, unit and coverage of each feature: column, definition, unit, known_share."""
+    """Definition, unit, mean over users and coverage of each feature: column, definition, unit, mean, known_share."""
+    columns = ["column", "definition", "unit", "mean", "known_share"]
     named = [c for c in FEATURES if c in users.columns]
     if not named or users.empty:
-        return missing(["column", "definition", "unit", "known_share"], "no user in the window")
-    rows = [(c, *FEATURES[c], float(users[c].notna().mean())) for c in named]
-    return pd.DataFrame(rows, columns=["column", "definition", "unit", "known_share"])
+        return missing(columns, "no user in the window")
+    rows = [(c, *FEATURES[c], users[c].astype(float).mean(), users[c].notna().mean()) for c in named]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def tagged(prepared: Prepared, users: ir.Table | None) -> pd.DataFrame:
+    """The prepared features beside what customers said of themselves: numbers and words in one table.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        From `prepare`.
+    users : Ibis table or None
+        The customers; age band, gender and city tier are added as words ('not stated' where missing).
+    """
+    tags = [] if users is None else [c for c in ("age_band", "gender", "city_tier") if c in users.columns]
+    if users is None or not tags:
+        return prepared.z
+    words = users.select("user_id", *tags).execute().set_index("user_id").astype("string")
+    return prepared.z.join(words.reindex(prepared.z.index).fillna("not stated").astype(object))
 
 
 # ── preparation ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -352,6 +370,23 @@ def profile(
     return suppress(table, count="users", min_cell=min_cell, values=["user_share", *shown]).drop(columns=HIDDEN)
 
 
+def leading(profile: pd.DataFrame, *, by: str = "buy") -> tuple[str, Estimate]:
+    """The segment with the largest part of all that `by` counts, and its share (0…1) of the shown segments.
+
+    Examples
+    --------
+    >>> shown = pd.DataFrame({"segment": ["rare", "frequent"], "users": [80, 20], "buy": [1.0, 16.0]})
+    >>> name, share = leading(shown)
+    >>> name, share.value
+    ('frequent', 0.8)
+    """
+    known = profile.dropna(subset=["users", by]) if by in profile.columns else profile.head(0)
+    parts = (known["users"] * known[by]).astype(float) if len(known) > 1 else pd.Series(dtype=float)
+    if not parts.sum() > 0:
+        return "no segment", Estimate.missing(f"there are not two segments to compare by {by}")
+    return known.loc[parts.idxmax(), "segment"], Estimate(float(parts.max() / parts.sum()))
+
+
 def _group_mean(groups: pd.api.typing.DataFrameGroupBy, users: pd.DataFrame, name: str) -> pd.Series:
     top, bottom, _ = RATIOS.get(name, ("", "", 0.0))
     if top in users.columns and bottom in users.columns:
@@ -400,3 +435,26 @@ def confusion(found: pd.Series, true: pd.Series, *, min_cell: int) -> pd.DataFra
         return missing(["true"], true.attrs.get("reason", "no user is in both"))
     counts = pd.crosstab(both["true"], both["found"])
     return counts.div(counts.sum(axis=1), axis=0).where(counts >= min_cell)
+
+
+def against_truth(said: Verdict, prepared: Prepared, labels: pd.Series, true: pd.Series, *, seed: int) -> pd.DataFrame:
+    """The verdict and the segments beside the truth of a simulated shop.
+
+    Returns
+    -------
+    DataFrame
+        figure, estimate, ci_low, ci_high, truth, covered (does the interval hold the truth?); a figure that cannot be
+        computed is left out. For real data: empty, with the reason.
+    """
+    columns = ["figure", "estimate", "ci_low", "ci_high", "truth", "covered"]
+    if true.empty:
+        return missing(columns, why(true))
+    groups = true.nunique() if true.nunique() > 1 else 0
+    rows = [("number of clusters", said.k or 0, None, None, groups, (said.k or 0) == groups)]
+    for figure, found in (
+        ("agreement with the true segments (ARI)", agreement(labels, true, seed=seed)),
+        ("the same, had the method been told the truth", ceiling(prepared, true, seed=seed)),
+    ):
+        if not found.reason:
+            rows.append((figure, found.value, found.ci_low, found.ci_high, 1.0, found.covers(1.0)))
+    return pd.DataFrame(rows, columns=columns)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from helpers.customers import clusters as c
 from helpers.customers import segments as s
-from helpers.customers.clusters import Prepared
+from helpers.customers.clusters import Prepared, Verdict
 from helpers.customers.segments import SegmentsError
 from helpers.findings import missing
 from helpers.simulate import simulate_customers
@@ -64,6 +64,7 @@ def oracle(log: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     kinds["night_share"] = users["hour"].apply(lambda h: (h <= 5).mean())
     listed = (lines["quantity"] * lines["unit_price"]).groupby(lines["user_id"]).sum()
     off = lines.groupby("user_id")["discount"].sum()
+    listed, off = listed.reindex(kinds.index), off.reindex(kinds.index)
     return kinds.assign(spend=listed - off, discount_share=off / listed)
 
 
@@ -196,6 +197,39 @@ def test_true_segments_are_found_in_the_shop():
     found = c.agreement(s.segment(prepared, k=k, seed=3), customers["segment"], seed=3)
     told = c.ceiling(prepared, customers["segment"], seed=3)
     assert k == 4 and found.value > 0.8 and told.value > found.value
+
+
+def test_verdict_and_segments_beside_the_truth():
+    rng = np.random.default_rng(1)
+    true = pd.Series(rng.permutation(["a", "b"] * 100))
+    z = pd.DataFrame(rng.standard_normal((200, 2)) + 9 * (true == "a").to_numpy()[:, None])
+    said, prepared = Verdict(2, "2 clusters", pd.DataFrame()), Prepared(z, pd.DataFrame())
+    graded = s.against_truth(said, prepared, s.segment(prepared, k=2, seed=1), true, seed=1)
+    assert graded["estimate"].tolist() == pytest.approx([2, 1, 1]) and graded["covered"].all()
+
+
+def test_one_population_is_zero_clusters():
+    said, one = Verdict(None, "No clusters", pd.DataFrame()), pd.Series(["none"] * 10)
+    graded = s.against_truth(said, PREPARED, s.segment(PREPARED, k=None, seed=1), one, seed=1)
+    assert graded[["estimate", "truth", "covered"]].to_numpy().tolist() == [[0, 0, True]]
+
+
+def test_agreements_say_why_a_number_is_missing():
+    rows = c.agreements(LABELS, {"itself": LABELS, "nobody": pd.Series(dtype=float)}, seed=1).set_index("compared_with")
+    assert rows.loc["itself", "ari"] == 1 and rows.loc["itself", "users"] == 10
+    assert pd.isna(rows.loc["nobody", "ari"]) and "no user" in rows.loc["nobody", "reason"]
+
+
+def test_tags_are_words_beside_the_numbers():
+    users = ibis.memtable({"user_id": [0, 1], "gender": ["female", None], "city_tier": [1, 2]})
+    table = s.tagged(PREPARED, users)
+    assert table.loc[[0, 1, 9], "gender"].tolist() == ["female", "not stated", "not stated"]
+    assert table["city_tier"].iloc[1] == "2" and s.tagged(PREPARED, None) is PREPARED.z
+
+
+def test_no_leading_segment_without_segments():
+    one = pd.DataFrame({"segment": ["all users"], "users": [9], "buy": [2.0]})
+    assert s.leading(one)[1].reason and s.leading(one.drop(columns="buy"))[1].reason
 
 
 # degenerate logs
