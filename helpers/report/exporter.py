@@ -119,7 +119,7 @@ class _Body:
         pre = f'<pre tabindex="0">{highlight(source)}</pre>'
         code = f'<details class="code"><summary>Show code</summary>{pre}</details>'
         if "solution" in tags(cell):
-            code = f'<pre class="plain" tabindex="0">{highlight(source)}</pre>'
+            code = f'<pre class="block" tabindex="0">{highlight(source)}</pre>'
             self.blocks.append(f'<details class="solution"><summary>Show a solution</summary>{code}{shown}</details>\n')
         else:
             self.has_code = True

@@ -186,6 +186,9 @@ class _Renderer(mistune.HTMLRenderer):
     def image(self, text: str, url: str, title: str | None = None) -> str:
         return html.escape(text)
 
+    def block_code(self, code: str, info: str | None = None) -> str:
+        return f'<pre class="block" tabindex="0"><code>{html.escape(code.rstrip(), quote=False)}</code></pre>\n'
+
     def table(self, text: str) -> str:
         return f'<div class="smn-table" tabindex="0" role="region" aria-label="Table"><table>{text}</table></div>\n'
 

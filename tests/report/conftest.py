@@ -11,6 +11,7 @@ import pytest
 
 from helpers import answerability, engine, intake, notebook  # noqa: F401  (their CACHE is moved below)
 from helpers.report import build, collection  # noqa: F401
+from tests.report.cells import PARAMETERS, code, document, markdown
 
 START = 1_497_888_000  # 2017-06-20, 00:00 in Shanghai, is 1497888000
 STUDY = """\
@@ -20,31 +21,6 @@ window: {start: 2017-06-19, end: 2017-07-02}
 tables:
   events: {path: events.csv}
 """
-PARAMETERS = 'study_file: str = "demo"  # a study\nrows: int = 3  # rows to show, 1..10'
-
-
-def markdown(source: str) -> dict:
-    """A Markdown cell."""
-    return {"cell_type": "markdown", "id": "m", "metadata": {}, "source": source}
-
-
-def code(source: str, *tags: str, outputs: list | None = None, count: int | None = 1) -> dict:
-    """A code cell."""
-    return {
-        "cell_type": "code",
-        "id": "c",
-        "metadata": {"tags": list(tags)} if tags else {},
-        "source": source,
-        "outputs": outputs or [],
-        "execution_count": count,
-    }
-
-
-def document(*cells: dict) -> dict:
-    """A notebook; every cell gets an id of its own."""
-    numbered = [cell | {"id": f"cell-{i}"} for i, cell in enumerate(cells)]
-    about = {"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}}
-    return {"cells": numbered, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from helpers.report.collection import Notebook
 from helpers.report.gate import faults
 from helpers.report.kernels import Outcome
 from helpers.report.parameters import ParameterError
-from tests.report.conftest import code, markdown
+from tests.report.cells import code, markdown
 
 RUN_KEYS = {"study", "started_at", "finished_at", "versions", "inputs", "notebooks"}
 INPUT_KEYS = {"table", "path_name", "sha256", "bytes", "lines", "header", "blank", "accepted", "rejects"}

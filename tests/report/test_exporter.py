@@ -11,7 +11,7 @@ from helpers.findings import show
 from helpers.report.collection import Notebook
 from helpers.report.exporter import Page, render_page, render_refusal
 from helpers.report.gate import faults
-from tests.report.conftest import code, markdown
+from tests.report.cells import code, markdown
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1)) $\\href{javascript:x}{y}$ 商品"

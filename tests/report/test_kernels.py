@@ -11,7 +11,7 @@ import pytest
 
 from helpers.report.collection import Notebook
 from helpers.report.kernels import Outcome, first_line, prepared, run_notebook
-from tests.report.conftest import code, markdown
+from tests.report.cells import code, markdown
 
 pytestmark = pytest.mark.notebooks
 
