@@ -20,7 +20,6 @@ from helpers.intake.cache import (
     publish,
     read_verified,
     settings_hash,
-    sha256_of,
     sweep,
 )
 from helpers.intake.errors import IntakeError
@@ -117,10 +116,11 @@ def _build(study: Study, table: str, folder: Path, remembered: Remembered, said:
     from helpers.intake.build import TableBuild
 
     given = study.tables[table]
-    flights = []
-    for path in given.paths:
-        flights.append(_flight(path, given, remembered, lambda part, p=path: said(f"{table}: hashing {p.name}", part)))
+    states = [_state(p) for p in given.paths]
+    flights = [_flight(p, given, lambda part, p=p: said(f"{table}: hashing {p.name}", part)) for p in given.paths]
     inputs = [f.sha256 for f in flights]
+    for path, sha256, state in zip(given.paths, inputs, states, strict=True):
+        remembered.keep(path, sha256, state=state)
     if found := _cached(study, table, folder, inputs):
         return found
     data_hash = settings_hash(study, table, inputs)
@@ -132,29 +132,32 @@ def _build(study: Study, table: str, folder: Path, remembered: Remembered, said:
             build.notes.append("the cached table was damaged and has been made again")
             said(f"{table}: the cached table is damaged; making it again", 0.0)
         manifest = build.run(flights, data_hash)
+        changed = [p.name for p, state in zip(given.paths, states, strict=True) if _state(p) != state]
+        if changed:
+            raise IntakeError(
+                f"{changed[0]}: the file changed while it was read. Wait until it is whole, then try again."
+            )
         publish(temporary, final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Ingested(table, final / "data.parquet", final / "rejects.parquet", manifest, data_hash)
 
 
-def _flight(path: Path, given: TableInput, remembered: Remembered, said: Callable[[float], None]) -> Any:
-    """Pre-flight of one file; its hash is remembered."""
+def _state(path: Path) -> list[int]:
     from helpers.intake.lines import unreadable
+
+    try:
+        return Remembered.state(path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def _flight(path: Path, given: TableInput, said: Callable[[float], None]) -> Any:
+    """Pre-flight of one file."""
     from helpers.intake.parquet_files import parquet_flight
     from helpers.intake.preflight import preflight
 
-    try:
-        state = Remembered.state(path)
-        flight = (
-            parquet_flight(path, sha256_of(path))
-            if given.format == "parquet"
-            else preflight(path, given.encoding, progress=said)
-        )
-    except OSError as error:
-        raise unreadable(path, error) from None
-    remembered.keep(path, flight.sha256, state=state)
-    return flight
+    return parquet_flight(path) if given.format == "parquet" else preflight(path, given.encoding, progress=said)
 
 
 def _disk(error: OSError, folder: Path) -> str:

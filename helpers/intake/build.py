@@ -186,9 +186,11 @@ class TableBuild:
             for table in kept:
                 again.add(again.deal(table))
             kept = _in_order(again)
+        done = 0
         for table in kept:
             writer.add(table)
-            self.progress(f"{self.table}: sorting and writing", 0.5)
+            done += table.num_rows
+            self.progress(f"{self.table}: sorting and writing", done / max(1, sorter.rows))
         for rows in doubles.ledger_rows(files):
             book.add(rows)
         return doubles.counts

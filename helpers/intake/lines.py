@@ -120,6 +120,16 @@ class _Unpacked:
         return data
 
 
+def open_file(path: Path) -> BinaryIO:
+    """A regular file, opened; a pipe or a device would never end."""
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise IntakeError(f"{path.name}: this is a pipe or a device, not a file. Save its content as a file first.")
+        return path.open("rb")
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
 def unreadable(path: Path, error: OSError) -> IntakeError:
     """What to do about a file that cannot be opened or read."""
     if isinstance(error, FileNotFoundError):

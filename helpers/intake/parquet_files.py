@@ -18,11 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from helpers.intake import ledger
+from helpers.intake.cache import sha256_of
 from helpers.intake.checks import Checked, Rules, check
 from helpers.intake.errors import IntakeError, shown
 from helpers.intake.files import LINE_BITS, SAMPLE_ROWS, Part, typed_rows
 from helpers.intake.ledger import CODE, OK, RAW_CAP
-from helpers.intake.lines import LINE_CAP, unreadable
+from helpers.intake.lines import LINE_CAP, open_file, unreadable
 from helpers.study import TableInput, nearest
 from helpers.tables import Column, Table
 
@@ -46,11 +47,11 @@ class ParquetFlight:
     terminated: bool = True
 
 
-def parquet_flight(path: Path, sha256: str) -> ParquetFlight:
+def parquet_flight(path: Path) -> ParquetFlight:
     """Look at a Parquet file's first bytes and footer; refuse what is not Parquet, empty, or a bomb."""
     with _understood(path):
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_file(path) as file:
             if file.read(4) != b"PAR1":
                 raise IntakeError(
                     f"{path.name}: this is not a Parquet file ({'it is empty' if not size else 'no PAR1 signature'}). "
@@ -66,7 +67,7 @@ def parquet_flight(path: Path, sha256: str) -> ParquetFlight:
             f"{path.name}: {rows} rows and {unpacked} bytes are said to be in a file of {size} bytes; taken for a "
             "bomb. If the file is right, split it."
         )
-    return ParquetFlight(path.name, sha256, size, rows)
+    return ParquetFlight(path.name, sha256_of(path), size, rows)
 
 
 class _understood:
@@ -151,10 +152,12 @@ class ParquetFile:
         index = np.flatnonzero(checked.why > OK)
         column = checked.column[index]
         names = pa.array(self.rules.contract.names)
-        values = [
-            table[names[int(c)].as_py()][int(i)].as_py() if c >= 0 else None for c, i in zip(column, index, strict=True)
-        ]
-        details = [None if v is None else shown(str(v))[1:-1] for v in values]
+        details: list[str | None] = [None] * len(index)
+        for c in np.unique(column[column >= 0]).tolist():
+            at = np.flatnonzero(column == c)
+            values = table[names[c].as_py()].take(pa.array(index[at])).to_pylist()
+            for i, value in zip(at.tolist(), values, strict=True):
+                details[i] = None if value is None else shown(str(value))[1:-1]
         return self._ledger(
             table, index, first, checked.why[index], names.take(pa.array(column, mask=column < 0)), details
         )

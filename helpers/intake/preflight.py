@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from helpers.intake.errors import IntakeError, shown
-from helpers.intake.lines import CHUNK, open_bytes, unreadable
+from helpers.intake.lines import CHUNK, open_bytes, open_file
 
 SLICE = 16 << 10
 SLICES = 4
@@ -141,10 +141,7 @@ def preflight(path: Path, encoding: str = "auto", *, progress: Callable[[float],
     IntakeError
         Not readable, empty, not CSV text by its signature, or in neither encoding.
     """
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise unreadable(path, error) from None
+    raw = open_file(path)
     hashed, scan, total = _Hashed(raw), _Scan(path.name), max(1, path.stat().st_size)
     with open_bytes(path, via=hashed) as file:
         while chunk := file.read(CHUNK):

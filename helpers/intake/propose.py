@@ -16,7 +16,7 @@ from helpers.intake.checks import Rules
 from helpers.intake.errors import IntakeError, shown
 from helpers.intake.files import CsvFile
 from helpers.intake.layout import DELIMITERS, common_width, layout_of, sample_records
-from helpers.intake.lines import unreadable
+from helpers.intake.lines import open_file
 from helpers.intake.parquet_files import ParquetFile, parquet_flight, sources_of
 from helpers.intake.preflight import Preflight, preflight
 from helpers.intake.records import split_record
@@ -84,7 +84,7 @@ def propose(file: Path, *, name: str | None = None) -> str:
         The file cannot be read, or no columns for user, item, category, behaviour and time can be told.
     """
     parquet = _is_parquet(file)
-    before = parquet_flight(file, "") if parquet else preflight(file)
+    before = parquet_flight(file) if parquet else preflight(file)
     guess = _of_parquet(file) if parquet else _of_csv(before)
     given = TableInput(
         path=str(file),
@@ -105,11 +105,8 @@ def propose(file: Path, *, name: str | None = None) -> str:
 
 
 def _is_parquet(file: Path) -> bool:
-    try:
-        with file.open("rb") as head:
-            return head.read(4) == b"PAR1"
-    except OSError as error:
-        raise unreadable(file, error) from None
+    with open_file(file) as head:
+        return head.read(4) == b"PAR1"
 
 
 def _words(guess: _Guess) -> dict[str, str]:

@@ -117,7 +117,7 @@ class Sorter:
     def __init__(self, folder: Path, schema: pa.Schema, by: list[str], cuts: list) -> None:
         self.folder, self.schema, self.by, self.cuts = folder, schema, by, cuts
         self._ranges = [_Range(folder / f"{i}.arrow", schema) for i in range(len(cuts) + 1)]
-        self._waiting = 0
+        self._waiting = self.rows = 0
 
     def deal(self, table: pa.Table) -> list[tuple[int, pa.Table]]:
         """The part of the work on a table that can be done beside other work; `add` takes its result."""
@@ -128,6 +128,7 @@ class Sorter:
         for i, part in dealt:
             self._ranges[i].add(part)
             self._waiting += part.num_rows
+            self.rows += part.num_rows
         if self._waiting > MEMORY_ROWS:
             for each in self._ranges:
                 each.spill()

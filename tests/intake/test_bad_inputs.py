@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 
 import pyarrow.parquet as pq
 import pytest
@@ -321,6 +322,33 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path, study_of):
         ingest(study_of(tmp_path / "none.csv", header=False), "events")
     with pytest.raises(IntakeError, match="this is a folder"):
         ingest(study_of(tmp_path, header=False), "events")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_pipe_is_refused_and_not_waited_for(kind, tmp_path, study_of):
+    os.mkfifo(tmp_path / "log.csv")
+    with pytest.raises(IntakeError, match="a pipe or a device"):
+        ingest(study_of(tmp_path / "log.csv", format=kind), "events")
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, study_of):
+    path = tmp_path / "log.csv"
+    path.write_bytes(GOOD)
+
+    def meddle(what: str, part: float) -> None:
+        if "reading" in what:
+            path.write_bytes(GOOD.replace(b"buy", b"fav"))
+
+    with pytest.raises(IntakeError, match="changed while it was read"):
+        ingest(study_of(path, header=False), "events", progress=meddle)
+
+
+def test_two_headers_are_refused(tmp_path, study_of):
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"item_id,user_id,category_id,behavior,timestamp\n" + HEAD + GOOD)
+    with pytest.raises(IntakeError, match="two different lines name the columns"):
+        ingest(study_of(path), "events")
 
 
 def test_gzip_is_unpacked(tmp_path, study_of):
