@@ -357,6 +357,24 @@ def test_null_runs_find_nothing_where_the_real_baskets_hold_a_rule():
     assert runs[1:].max() == 0
 
 
+def test_beyond_size_by_hand():
+    # equal baskets have nothing to trade: every copy is the table itself, S = 3 · 4
+    baskets = r.encode(log([{"a", "b"}] * 4))
+    row = r.beyond_size(r.rules(r.itemsets(baskets, min_support=1)), baskets, seed=1, copies=3, correction="none").iloc[
+        0
+    ]
+    p = sum(comb(16, k) * Fraction(1, 4) ** k * Fraction(3, 4) ** (16 - k) for k in range(4, 17))
+    assert (row["shuffled_count"], row["lift_beyond_size"]) == (4, 1)
+    assert row["p_size"] == pytest.approx(float(p))
+
+
+def test_beyond_size_keeps_a_planted_rule():
+    baskets = r.encode(log([{"a", "b"}] * 60 + [{"c", "d"}] * 60 + [{"a", "c"}, {"b", "d"}] * 5))
+    rules = r.beyond_size(r.rules(r.itemsets(baskets, min_support=0.3)), baskets, seed=1)
+    assert rules["beyond_size"].all()
+    assert (rules["lift_beyond_size"] > 1.5).all()
+
+
 # labels and edges
 
 LABELS = ["手机壳", "<script>alert(1)</script>", "=1+1", "$\\frac", "x" * 10_000]

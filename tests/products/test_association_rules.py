@@ -1,0 +1,350 @@
+"""From the log to baskets by hand, labels, the shuffled null, and the planted truth."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.findings import show
+from helpers.products import association_rules as ar
+from helpers.products import rules as method
+from helpers.simulate import simulate_baskets
+
+SETTINGS = {
+    "min_support": 0.002, "min_confidence": 0.1, "max_length": 3, "alpha": 0.05, "correction": "holm", "min_users": 1,
+}  # fmt: skip
+HOUR = 3600
+DAY_ONE, DAY_TWO = date(2017, 11, 25), date(2017, 11, 26)
+
+# user, item, category, behavior, second, day: user 1 buys twice on day one with a pause, once on day two
+LOG = [
+    (1, 11, 1, "pv", 0, DAY_ONE),
+    (1, 11, 1, "buy", 10, DAY_ONE),
+    (1, 21, 2, "buy", 1810, DAY_ONE),  # exactly 30 minutes later: the same session
+    (1, 31, 3, "buy", 3 * HOUR, DAY_ONE),  # a new session
+    (1, 12, 1, "buy", 30 * HOUR, DAY_TWO),
+    (2, 21, 2, "cart", 5, DAY_ONE),
+    (2, 31, 3, "buy", 6, DAY_ONE),
+    (2, 31, 3, "buy", 7, DAY_ONE),
+]
+
+
+def events(rows=LOG) -> ibis.Table:
+    columns = ["user_id", "item_id", "category_id", "behavior", "timestamp", "day"]
+    schema = dict.fromkeys(columns[:3], "int64") | {"behavior": "string", "timestamp": "int64", "day": "date"}
+    return ibis.memtable(pd.DataFrame(rows, columns=columns), schema=schema)
+
+
+def contents(baskets: pd.DataFrame) -> list[list]:
+    return [sorted(part) for _, part in baskets.groupby("basket_id")["item"]]
+
+
+class Shop:
+    """As much of a study as labels need."""
+
+    def __init__(self, categories: dict | None = None, titles: dict | None = None) -> None:
+        self.categories, self.titles = categories or {}, titles
+
+    def category_labels(self, ids: pd.Series) -> pd.Series:
+        return ids.map(lambda i: self.categories.get(i, f"category {i}"))
+
+    def pseudonyms(self, ids: pd.Series, kind: str) -> pd.Series:
+        return ids.map(lambda i: f"{kind} p{i}")
+
+    def has(self, table: str) -> bool:
+        return self.titles is not None
+
+    @property
+    def items(self) -> ibis.Table:
+        return ibis.memtable(pd.DataFrame(self.titles.items(), columns=["item_id", "title"]))
+
+
+# baskets by hand
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("user_day", [[1, 2, 3], [1], [3]]),
+        ("session", [[1, 2], [3], [1], [3]]),
+        ("user", [[1, 2, 3], [3]]),
+    ],
+)
+def test_baskets_of_categories(unit, expected):
+    assert contents(ar.baskets(events(), unit=unit)) == expected
+
+
+def test_baskets_of_items():
+    assert contents(ar.baskets(events(), level="item")) == [[11, 21, 31], [12], [31]]
+
+
+def test_baskets_of_items_and_categories():
+    both = ar.baskets(events(), level="both")
+    assert contents(both)[1] == [1, 12]
+    assert both.loc[both["item"] == 12, "parent"].tolist() == [1]
+
+
+@pytest.mark.parametrize(("behavior", "second"), [("interest", [2, 3]), ("cart", [2]), ("buy", [3])])
+def test_behavior_fills_the_basket(behavior, second):
+    assert contents(ar.baskets(events(), unit="user", behavior=behavior))[-1] == second
+
+
+def test_baskets_of_orders():
+    lines = [(7, 1, 11, 1), (7, 1, 21, 2), (8, 1, 31, 3)]
+    orders = ibis.memtable(pd.DataFrame(lines, columns=["order_id", "user_id", "item_id", "category_id"]))
+    assert contents(ar.baskets(events(), orders=orders, unit="order")) == [[1, 2], [3]]
+
+
+def test_orders_without_the_table_say_why():
+    assert "no orders table" in ar.baskets(events(), unit="order").attrs["reason"]
+
+
+def test_a_period_cuts_the_log():
+    assert contents(ar.baskets(events(), before=DAY_TWO)) == [[1, 2, 3], [3]]
+    assert contents(ar.baskets(events(), since=DAY_TWO)) == [[1]]
+
+
+def test_rare_items_leave_but_their_baskets_count():
+    few = ar.baskets(events(), min_support=0.5)  # 3 baskets: an item needs 2
+    assert few["basket_id"].nunique() == 3
+    assert set(few["item"].dropna()) == {1, 3}
+
+
+def test_the_prefilter_does_not_change_the_itemsets():
+    full, few = (ar.baskets(events(), min_support=s) for s in (0, 0.5))
+    assert ar.frequent(full, min_support=0.5).equals(ar.frequent(few, min_support=0.5))
+
+
+def test_ids_beyond_float_precision_stay_exact():
+    large = 2**53 + 1
+    rows = [(1, large, large, "buy", 1, DAY_ONE), (2, 5, 5, "buy", 1, DAY_ONE), (3, large, large, "buy", 1, DAY_ONE)]
+    assert set(ar.baskets(events(rows), min_support=0.5)["item"].dropna()) == {large}
+
+
+def test_no_raw_user_id_leaves_the_engine():
+    rows = [(987_654, 11, 1, "buy", 1, DAY_ONE), (123_456, 11, 1, "buy", 1, DAY_ONE)]
+    assert set(ar.baskets(events(rows))["user"]) == {0, 1}
+
+
+@pytest.mark.parametrize("wrong", [{"unit": "week"}, {"level": "brand"}, {"behavior": "look"}, {"min_support": 2}])
+def test_wrong_arguments_are_named(wrong):
+    with pytest.raises(method.RulesError, match=next(iter(wrong))):
+        ar.baskets(events(), **wrong)
+
+
+def test_an_empty_log_flows_through_everything():
+    none = ar.named(ar.baskets(events(LOG[:1])), Shop())
+    sets = ar.frequent(none, min_support=0.1)
+    rules = ar.trusted(none, copies=2, seed=1, **SETTINGS)
+    runs = ar.null_runs(none, runs=2, seed=1, **SETTINGS)
+    tables = [none, ar.describe(none), sets, ar.popular(sets), ar.conclusions(rules), ar.readable(ar.strongest(rules))]
+    tables += [rules, ar.verdict_counts(rules), ar.null_summary(runs), ar.held_out(rules, none, alpha=0.05)]
+    assert all("no basket" in show(t).text for t in tables)
+    assert ar.first_value(rules, "lift").value is None
+    assert ar.first_rule(rules) == ""
+
+
+def test_one_basket_finishes():
+    one = ar.named(ar.baskets(events(LOG[:2])), Shop())
+    assert "no two items" in ar.trusted(one, copies=2, seed=1, **SETTINGS).attrs["reason"]
+
+
+def test_holdout_day_leaves_a_day_on_both_sides():
+    days = [ar.holdout_day(date(2017, 11, 1), date(2017, 11, last), share=0.9) for last in (2, 10)]
+    assert days == [date(2017, 11, 2), date(2017, 11, 2)]
+
+
+# labels
+
+
+def test_labels_replace_ids():
+    named = ar.named(ar.baskets(events()), Shop({1: "tea", 2: "milk"}))
+    assert contents(named)[0] == ["category 3", "milk", "tea"]
+
+
+def test_items_get_titles_else_pseudonyms():
+    named = ar.named(ar.baskets(events(), level="item"), Shop(titles={11: "green tea"}))
+    assert contents(named)[0] == ["green tea", "item p21", "item p31"]
+
+
+def test_long_and_equal_titles_stay_apart_and_short():
+    named = ar.named(ar.baskets(events(), level="item"), Shop(titles={11: "x" * 10_000, 21: "x" * 10_000}))
+    labels = named["item"].unique()
+    assert len(labels) == 4
+    assert max(map(len, labels)) <= 66
+
+
+def test_a_script_in_a_title_is_shown_as_text():
+    baskets = pd.DataFrame({"basket_id": [0, 0, 1, 1], "item": ["<script>", "tea"] * 2})
+    rules = ar.confident(ar.frequent(baskets, min_support=0.5), min_confidence=0.5)
+    page = show(ar.readable(rules))._repr_html_()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_an_item_and_its_own_category_make_no_rule():
+    rows = [(u, 11, 1, "buy", u, DAY_ONE) for u in range(9)] + [(u, 21, 2, "buy", u, DAY_ONE) for u in range(9)]
+    both = ar.named(ar.baskets(events(rows), level="both"), Shop({1: "tea", 2: "milk"}))
+    sets = {frozenset(s) for s in ar.frequent(both, min_support=0.5)["itemset"]}
+    assert frozenset({"any tea", "any milk"}) in sets
+    assert frozenset({"item p11", "any milk"}) in sets
+    assert frozenset({"item p11", "any tea"}) not in sets
+
+
+# privacy
+
+
+def test_a_rule_of_too_few_people_is_not_shown():
+    rows = [(1, i, i, "buy", s, date(2017, 11, 1 + s)) for s in range(20) for i in (1, 2)]
+    rows += [(u, i, i, "buy", 50, DAY_ONE) for u in range(2, 12) for i in (3, 4)]
+    named = ar.named(ar.baskets(events(rows)), Shop())
+    found = ar.confident(ar.frequent(named, min_support=0.1, min_users=10), min_confidence=0.5)
+    assert {i for t in found["antecedents"] for i in t} == {"category 3", "category 4"}
+
+
+def test_holdout_figures_of_too_few_people_are_missing():
+    pairs = pd.DataFrame({"basket_id": np.repeat(range(6), 2), "item": ["tea", "milk"] * 6})
+    rules = ar.confident(ar.frequent(pairs, min_support=0.5), min_confidence=0.5)
+    assert ar.held_out(rules, pairs, alpha=0.05, min_users=7)["holdout_confidence"].isna().all()
+    assert ar.held_out(rules, pairs, alpha=0.05, min_users=6)["holdout_confidence"].tolist() == [1, 1]
+
+
+# planted truth
+
+
+@pytest.fixture(scope="module")
+def truth() -> pd.DataFrame:
+    from helpers.simulate.catalogue import RULES, STAPLES
+
+    planted = [("planted", a, b, p) for a, b, p in RULES]
+    implied = [("implied", "Phone case", "Screen film", 0.13)]
+    staples = [(name, share) for name, share in STAPLES]
+    decoys = [("decoy", a, b, q) for k, (a, _) in enumerate(staples) for b, q in staples[k + 1 :]]
+    table = pd.DataFrame(planted + implied + decoys, columns=["kind", "antecedent", "consequent", "confidence"])
+    return table.assign(lift=np.where(table["kind"] == "decoy", 1.0, np.nan))
+
+
+def compare(truth, baskets, rules) -> pd.DataFrame:
+    return ar.against_truth(truth, rules, baskets, unit="order", level="category", behavior="buy")
+
+
+def test_planted_rules_are_found_and_decoys_rejected(truth):
+    wrong, covered = 0, 0
+    for seed in range(8):
+        baskets = simulate_baskets(5_000, seed=seed)
+        rules = ar.trusted(baskets, copies=5, seed=seed, **SETTINGS)
+        found = compare(truth, baskets, rules).groupby("kind")[["found", "covered"]].sum()
+        assert found.loc["planted", "found"] == 8
+        assert found.loc["decoy", "found"] == 0
+        wrong += len(ar.unexplained(rules, truth))
+        covered += found.loc["decoy", "covered"]
+    assert wrong <= 2  # 0.4 expected at most
+    assert covered >= 39  # of 48, at 95 % each
+
+
+def test_nothing_is_found_where_nothing_is_planted():
+    found = [ar.trusted(simulate_baskets(3_000, seed=s, planted=False), copies=5, seed=s, **SETTINGS) for s in range(5)]
+    assert sum(map(len, found)) == 0
+
+
+def test_very_large_baskets_alone_make_no_rule():
+    rng = np.random.default_rng(4)
+    held = rng.random((900, 20)) < np.where(np.arange(900) % 9 == 0, 0.6, 0.05)[:, None]
+    row, item = np.nonzero(held)
+    baskets = pd.DataFrame({"basket_id": row, "item": item.astype(str)})
+    assert len(ar.keep_productive(ar.find_rules(baskets, **SETTINGS))) > 50
+    assert len(ar.trusted(baskets, copies=20, seed=1, **SETTINGS)) == 0
+
+
+def test_more_support_or_confidence_or_correction_leaves_fewer_rules():
+    baskets = simulate_baskets(4_000, seed=3)
+    base = len(ar.find_rules(baskets, **SETTINGS))
+    assert len(ar.find_rules(baskets, **SETTINGS | {"min_support": 0.006})) < base
+    assert len(ar.find_rules(baskets, **SETTINGS | {"min_confidence": 0.3})) < base
+    productive = [
+        len(ar.keep_productive(ar.find_rules(baskets, **SETTINGS | {"correction": c}))) for c in ("none", "bh", "holm")
+    ]
+    assert productive[0] > productive[1] >= productive[2]
+
+
+def test_a_higher_alpha_accepts_more():
+    baskets = simulate_baskets(2_000, seed=5)
+    few, many = (ar.keep_productive(ar.find_rules(baskets, **SETTINGS | {"alpha": a})) for a in (1e-12, 0.5))
+    assert len(few) < len(many)
+
+
+def test_planted_rules_hold_in_later_baskets(truth):
+    rules = ar.trusted(simulate_baskets(5_000, seed=11), copies=5, seed=1, **SETTINGS)
+    held = ar.held_out(rules, simulate_baskets(3_000, seed=12), alpha=0.05)
+    assert ar.share_of(held, "confirmed").value == 1
+
+
+def test_unexplained_rules_are_named(truth):
+    rules = pd.DataFrame(
+        {"antecedents": [("Mobile phone",), ("Socks",)], "consequents": [("Screen film",), ("Mouse",)]}
+    )
+    assert ar.unexplained(rules, truth)["antecedents"].tolist() == [("Socks",)]
+
+
+def test_real_data_have_no_truth(truth):
+    from helpers.findings import missing
+
+    baskets = simulate_baskets(500, seed=1)
+    compared = compare(missing(["truth"], "these are not simulated data"), baskets, ar.find_rules(baskets, **SETTINGS))
+    assert ar.truth_counts(compared).attrs["reason"] == "these are not simulated data"
+
+
+def test_a_search_that_grew_too_large_gives_its_advice(monkeypatch):
+    monkeypatch.setattr(ar, "MOST_ITEMSETS", 20)
+    baskets = simulate_baskets(500, seed=1)
+    assert "raise min_support" in ar.frequent(baskets, min_support=0.01).attrs["reason"]
+    assert "raise min_support" in ar.null_runs(baskets, runs=2, seed=1, **SETTINGS).attrs["reason"]
+
+
+# the tables of the page
+
+
+def test_verdicts_add_up():
+    found = ar.find_rules(simulate_baskets(3_000, seed=2), **SETTINGS)
+    counts = ar.verdict_counts(found)
+    assert counts["rules"].sum() == len(found)
+    assert (counts[["may be chance", "adds nothing", "productive"]].sum(axis=1) == counts["rules"]).all()
+
+
+def test_each_association_is_shown_once():
+    baskets = pd.DataFrame({"basket_id": [0, 0, 1, 1, 2], "item": ["a", "b", "a", "b", "a"]})
+    rules = ar.confident(ar.frequent(baskets, min_support=0.1), min_confidence=0)
+    assert ar.readable(ar.strongest(rules))[["if", "then"]].to_numpy().tolist() == [["b", "a"]]
+
+
+def test_basket_choices_say_what_each_leaves():
+    table = ar.basket_choices(
+        events(), [("user_day", "buy"), ("user", "cart")], level="category", min_support=0, min_users=1
+    )
+    assert table["baskets"].tolist() == [3, 1]
+    assert table["frequent_pairs"].tolist() == [3, 0]
+
+
+def test_null_summary_by_hand():
+    runs = pd.DataFrame({"run": [0, 1, 2], "rules": [9, 2, 4], "positive": 0, "significant": 0, "productive": 0})
+    first = ar.null_summary(runs).iloc[0]
+    assert (first["real"], first["shuffled_mean"], first["shuffled_highest"]) == (9, 3, 4)
+
+
+# the real log
+
+
+def test_the_head_of_the_real_log_has_559_buyers(shared_data):
+    names = ["user_id", "item_id", "category_id", "behavior", "timestamp"]
+    log = pd.read_csv(shared_data("UserBehavior_head.csv"), names=names).dropna()
+    log = log[log["timestamp"].between(1_511_539_200, 1_512_316_799)].astype({"timestamp": "int64"})
+    log["day"] = pd.to_datetime(log["timestamp"] + 8 * HOUR, unit="s").dt.date
+    assert ar.baskets(ibis.memtable(log), unit="user")["basket_id"].nunique() == 559
+    table = ar.basket_choices(
+        ibis.memtable(log), [("user", "interest")], level="category", min_support=0.002, min_users=10
+    )
+    assert table["frequent_pairs"].tolist() == [116]  # counted with a plain Counter over all pairs of each user
