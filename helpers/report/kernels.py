@@ -41,7 +41,7 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
 
 
-def write_kernelspec(folder: Path, results: Path, *, jobs: int) -> None:
+def write_kernelspec(folder: Path, results: Path, *, jobs: int, name: str = KERNEL) -> None:
     """A kernelspec that starts this interpreter with a clean and equal environment for every run."""
     environment = {
         RESULTS_ENV: str(results),
@@ -63,8 +63,8 @@ def write_kernelspec(folder: Path, results: Path, *, jobs: int) -> None:
         # with this and transport_encryption=auto the kernel says nothing about unencrypted TCP
         "metadata": {"supported_encryption": ["curve"]},
     }
-    (folder / KERNEL).mkdir(parents=True, exist_ok=True)
-    (folder / KERNEL / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / name / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
 
 
 def prepared(notebook: Notebook) -> dict:

@@ -132,7 +132,7 @@ def formula(latex: str, *, block: bool) -> str:
     """
     from latex2mathml.converter import convert
 
-    source = latex.strip().replace("<", r"\lt ").replace(">", r"\gt ")
+    source = latex.strip().replace("<", r"\lt ").replace(">", r"\gt ").replace(r"\arg\m", r"\operatorname{arg}\m")
     try:
         root = ElementTree.fromstring(convert(source, display="block" if block else "inline"))
     except Exception as error:  # the library raises many kinds, some without a message
