@@ -322,7 +322,7 @@ def bounce(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
     """Bounce in six definitions, of visits and of users, side by side.
 
     bounce rate = visits (users) that end at once / all visits (users), 0…1. High means that people leave without a
-    second step; on one log the definitions can differ by a factor of ten, so a rate without its definition says nothing.
+    second step; on one log the definitions can differ by a factor of ten: a rate without its definition says nothing.
 
     Parameters
     ----------

@@ -321,6 +321,13 @@ def test_the_censored_curve_finds_the_truth_and_the_plain_share_does_not():
     assert funnel.funnel(found, rule="open").of_all_rate.iloc[-1] < 0.9 * funnel.simulated_truth(10_000)
 
 
+def test_the_intervals_of_the_curve_keep_their_promise():
+    table = funnel.curve_coverage([24, 96], runs=300, users=500)
+    assert table.covered_rate.between(0.92, 0.98).all()
+    assert np.allclose(table.mean_share, table.truth_share, atol=0.004)
+    assert (table.plain_share < 0.95 * table.truth_share).all()
+
+
 # Degenerate logs, refusals, scans, the other engine ------------------------------------------------------------------
 
 
