@@ -174,7 +174,11 @@ def format_value(value: Any, column: str = "") -> str:
         if column.startswith("p_") or column == "p":
             return f"{number:.2g}" if number < 0.001 else f"{number:.3f}"
         return (
-            f"{number:,.0f}" if abs(number) >= 10_000 else f"{number:,.4g}" if abs(number) < 1000 else f"{number:,.1f}"
+            f"{number:,.4g}"
+            if abs(number) < 1000
+            else f"{number:,.0f}"
+            if abs(number) >= 10_000 or number.is_integer()
+            else f"{number:,.1f}"
         )
     return str(value)
 
