@@ -366,10 +366,12 @@ def network(
     thick = table[weight].astype(float) / table[weight].astype(float).max()
     figure, axes = canvas(height=max(2.2, 0.34 * max(len(left), len(right)) + 1.1))
     with mpl.rc_context(THEME):
-        for a, b, value, share in zip(table[source], table[target], table[weight], thick, strict=True):
+        again = table.groupby(source, sort=False).cumcount()
+        for a, b, value, share, k in zip(table[source], table[target], table[weight], thick, again, strict=True):
             arrow = {"arrowstyle": "-|>", "color": COLORS[0], "alpha": 0.75, "linewidth": 0.8 + 3.2 * share}
             axes.annotate("", (1, right[b]), (0, left[a]), arrowprops=arrow | {"shrinkA": 4, "shrinkB": 4})
-            near = (0.2, left[a] + 0.2 * (right[b] - left[a]))
+            along = min(0.1 + 0.1 * k, 0.9)  # near its source, and beside the number of the arrow before
+            near = (along, left[a] + along * (right[b] - left[a]))
             word = format_value(float(value), weight)
             axes.annotate(word, near, (0, 3), textcoords="offset points", fontsize=8, ha="center", va="bottom")
         for names, x, side in ((left, -0.01, "right"), (right, 1.01, "left")):
