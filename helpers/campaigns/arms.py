@@ -29,7 +29,7 @@ def arm_counts(users: pd.DataFrame) -> pd.Series:
 
 
 def planned_shares(split: str, *, arms: list[str]) -> dict[str, float]:
-    """The planned share of each arm, from words such as 'equal' or 'control=50, voucher=50'.
+    """The planned share of each arm, from words such as 'equal' or 'control:50, voucher:50'.
 
     Parameters
     ----------
@@ -50,18 +50,18 @@ def planned_shares(split: str, *, arms: list[str]) -> dict[str, float]:
 
     Examples
     --------
-    >>> planned_shares("control=50, a=25, b=25", arms=["a", "b", "control"])
+    >>> planned_shares("control:50, a:25, b:25", arms=["a", "b", "control"])
     {'control': 0.5, 'a': 0.25, 'b': 0.25}
     """
     if split.strip() == "equal":
         return dict.fromkeys(arms, 1 / len(arms)) if arms else {}
     weights = {}
     for part in split.split(","):
-        arm, _, weight = (p.strip() for p in part.rpartition("="))
+        arm, _, weight = (p.strip() for p in part.rpartition(":"))
         try:
             weights[arm] = float(weight)
         except ValueError:
-            raise ExperimentError(f"split {split!r}: write 'equal' or weights such as 'control=50, b=50'") from None
+            raise ExperimentError(f"split {split!r}: write 'equal' or weights such as 'control:50, b:50'") from None
         if arm not in arms:
             raise ExperimentError(f"split {split!r}: {arm!r} is no arm. {nearest(arm, arms)}")
     absent = [a for a in arms if not weights.get(a, 0) > 0]

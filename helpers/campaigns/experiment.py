@@ -105,7 +105,8 @@ def readiness(
     -------
     DataFrame
         One row: `users_per_arm` (smallest arm), `base_rate`, `effect`, `users_needed` an arm, `power_rate` (chance to
-        find `effect`), `smallest_effect` (found with the wished power). Missing where base + effect passes 100 %.
+        find `effect`), `smallest_effect` (found with the wished power). Missing where nobody bought before,
+        or base + effect passes 100 %.
 
     Raises
     ------
@@ -129,6 +130,10 @@ def readiness(
     counts = arm_counts(users)
     smallest, alpha = int(counts.min()), alpha / (len(counts) - 1)
     base = float((users["spend_before"] > 0).mean())
+    if base == 0:
+        return missing(
+            names, "nobody bought in the time before the start (does the log begin later?): there is no base"
+        )
     if base + effect > 1 or smallest < 2:
         return missing(names, f"an arm of {smallest} people and a base of {base:.1%} leave no room for {effect:+.1%}")
     need = minimum_sample_size(base=base, effect=effect, power=power_wish, alpha=alpha)

@@ -260,9 +260,9 @@ def choose(everyone: pd.DataFrame, *, campaign: str = "", control: str = "contro
     ...     "starts_at": [1, 1, 2], "randomised": [True, True, False], "purchased": [1, 1, 1]})
     >>> len(choose(everyone, campaign="aug", min_cell=1))
     2
-    >>> choose(everyone, campaign="agu", min_cell=1)
+    >>> choose(everyone, campaign="agu", min_cell=1)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    helpers.findings.NotAnswerable: There is no campaign 'agu' with participants. Did you mean 'aug'?
+    helpers.findings.NotAnswerable: There is no campaign 'agu' with participants. Did you mean 'aug'? An empty ...
     """
     table = overview(everyone, control=control, min_cell=min_cell)
     if table.empty:
@@ -275,7 +275,10 @@ def choose(everyone: pd.DataFrame, *, campaign: str = "", control: str = "contro
         campaign = str(experiments.campaign_id[experiments.participants.astype(int).idxmax()])
     known = table.campaign_id.astype(str)
     if campaign not in set(known):
-        raise NotAnswerable(f"There is no campaign {campaign!r} with participants. {nearest(campaign, list(known))}")
+        raise NotAnswerable(
+            f"There is no campaign {campaign!r} with participants. {nearest(campaign, list(known))} "
+            "An empty name takes the largest experiment."
+        )
     row = table[known == campaign].iloc[0]
     if row.status != "experiment":
         raise NotAnswerable(f"The campaign {campaign!r} cannot be read as an experiment: {row.because}.")

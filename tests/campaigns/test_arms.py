@@ -43,11 +43,11 @@ def test_a_planned_uneven_split_passes():
 
 def test_words_for_the_split():
     assert planned_shares("equal", arms=["a", "b"]) == {"a": 0.5, "b": 0.5}
-    assert planned_shares("a=3,b=1", arms=["a", "b"]) == {"a": 0.75, "b": 0.25}
+    assert planned_shares("a:3,b:1", arms=["a", "b"]) == {"a": 0.75, "b": 0.25}
     assert planned_shares("equal", arms=[]) == {}
 
 
-@pytest.mark.parametrize("split", ["even", "a=1", "a=1,b=0", "a=1,c=1", "a=x,b=1"])
+@pytest.mark.parametrize("split", ["even", "a:1", "a:1,b:0", "a:1,c:1", "a:x,b:1"])
 def test_wrong_words_for_the_split(split):
     with pytest.raises(ExperimentError):
         planned_shares(split, arms=["a", "b"])

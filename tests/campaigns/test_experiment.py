@@ -132,8 +132,23 @@ def test_readiness_by_hand():
 def test_readiness_degenerate():
     users = pd.DataFrame({"arm": ["control", "x"] * 10, "spend_before": 1.0})
     assert "no room" in experiment.readiness(users, effect=0.02).attrs["reason"]
-    assert experiment.readiness(users.assign(spend_before=0.0), effect=0.02).base_rate[0] == 0
+    assert "nobody bought" in experiment.readiness(users.assign(spend_before=0.0), effect=0.02).attrs["reason"]
     assert experiment.readiness(users.head(0), effect=0.02).empty
+
+
+def test_profit_of_all_campaigns_at_once():
+    table = everyone().assign(margin=lambda t: t.spend / 2, contact_cost=lambda t: (t.arm == "x") * 3.0)
+    pays = experiment.verdicts_by_campaign(table)
+    aug = table.query("campaign_id == 'aug'").groupby("arm").spend.mean()
+    assert pays.difference[0] == pytest.approx((aug["x"] - aug["control"]) / 2 - 3)
+    assert "not known" in experiment.verdicts_by_campaign(table.assign(margin=np.nan)).attrs["reason"]
+
+
+def test_truth_of_one_campaign():
+    truth = pd.DataFrame({"campaign_id": ["aug"], "arm": ["x"], "ate_spend": [4.0]})
+    effects = experiment.effects_by_campaign(everyone())
+    assert experiment.true_effect(effects, everyone(), truth, column="ate_spend") == 4.0
+    assert experiment.true_effect(effects, everyone(), missing(["truth"], "real"), column="ate_spend") is None
 
 
 def test_estimate_of_a_table():

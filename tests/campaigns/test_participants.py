@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers.campaigns.errors import ExperimentError
-from helpers.campaigns.participants import choose, observational, overview, participants
+from helpers.campaigns.participants import choose, most_arms, observational, overview, participants
 from helpers.findings import NotAnswerable, missing
 
 DAY = 86_400
@@ -137,6 +137,12 @@ def test_unknown_campaigns_are_refused_with_the_right_name():
 
 def test_numbers_as_campaign_ids():
     assert len(choose(GOOD.assign(campaign_id=7), campaign="7")) == 24
+
+
+def test_the_experiment_with_the_most_arms():
+    three = everyone(["control"] * 12 + ["x"] * 12 + ["y"] * 12, campaign="sep", starts_at=2)
+    assert most_arms(pd.concat([GOOD, three])).arm.nunique() == 3
+    assert "more than one arm" in most_arms(GOOD).attrs["reason"]
 
 
 def test_observational_example():
