@@ -140,6 +140,16 @@ def _in_legend(value: object) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
+def _places(values: pd.Series, axes: Axes) -> dict[Any, Any]:
+    """Value → place on the x axis: words stand at 0, 1, 2, … with shortened names; all else stands for itself."""
+    words = list(dict.fromkeys(values))
+    if not words or not all(isinstance(w, str) for w in words):
+        return {}
+    turned = sum(len(_text(w, 24)) for w in words) > 80
+    axes.set_xticks(range(len(words)), [_text(w, 24) for w in words], rotation=40 if turned else 0)
+    return {w: i for i, w in enumerate(words)}
+
+
 def bars(
     table: pd.DataFrame,
     *,
@@ -214,16 +224,24 @@ def lines(
     figure, axes = canvas()
     groups = [("", table)] if series is None else list(table.groupby(series, sort=False, observed=True))
     with mpl.rc_context(THEME):
+        at = _places(table[x], axes)
         for i, (name, part) in enumerate(groups):
             color = COLORS[i % len(COLORS)]
             marker = "o" if len(part) <= 40 else None
-            axes.plot(part[x], part[y], color=color, marker=marker, markersize=3.5, label=_in_legend(name))
+            across = [at.get(v, v) for v in part[x]]
+            axes.plot(across, part[y], color=color, marker=marker, markersize=3.5, label=_in_legend(name))
             if low and high:
-                axes.fill_between(part[x], part[low], part[high], color=color, alpha=0.18, linewidth=0)
+                axes.fill_between(across, part[low], part[high], color=color, alpha=0.18, linewidth=0)
         for place, word in (marks or {}).items():
-            axes.axvline(place, color=QUIET, linewidth=0.8, linestyle=":")
+            axes.axvline(at.get(place, place), color=QUIET, linewidth=0.8, linestyle=":")
             axes.annotate(
-                word, (place, 1), xycoords=("data", "axes fraction"), fontsize=8, rotation=90, ha="right", va="top"
+                word,
+                (at.get(place, place), 1),
+                xycoords=("data", "axes fraction"),
+                fontsize=8,
+                rotation=90,
+                ha="right",
+                va="top",
             )
         if from_zero:
             axes.set_ylim(bottom=min(0, table[low or y].min()))
@@ -424,13 +442,16 @@ def points(
     if note := _reason(table, y):
         return note
     figure, axes = canvas(height=4.4)
+    if group and not pd.api.types.is_numeric_dtype(table[group]):
+        table = table.assign(**{group: [_in_legend(v) for v in table[group]]})
+    kinds = table[group].nunique() if group else 0
     with mpl.rc_context(THEME):
         sns.scatterplot(
             data=table,
             x=x,
             y=y,
             hue=group,
-            palette=list(COLORS[: table[group].nunique()]) if group else None,
+            palette=[COLORS[i % len(COLORS)] for i in range(kinds)] if group else None,
             color=None if group else COLORS[0],
             ax=axes,
             s=22,

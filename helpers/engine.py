@@ -42,7 +42,9 @@ def _duckdb(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
     spill = Path(tempfile.gettempdir()) / f"spill-{os.getpid()}"
     options = {} if engine.threads is None else {"threads": engine.threads}
     con = ibis.duckdb.connect(":memory:", memory_limit=memory_limit(engine), temp_directory=str(spill), **options)
-    folders = sorted({str(CACHE), str(spill), *(str(f.parent) for f in files.values())})
+    places = {str(f.parent) for f in files.values()}
+    # the right to read is asked for the escaped name, too
+    folders = sorted({str(CACHE), str(spill), *places, *map(glob.escape, places)})
     con.con.execute("SET preserve_insertion_order = false")
     con.con.execute("SET allowed_directories = $1", [folders])
     con.con.execute("SET enable_external_access = false")
