@@ -18,7 +18,8 @@ from scipy.stats import norm
 from helpers.campaigns.errors import ExperimentError
 from helpers.intervals import rate, z_value
 
-SHAPES = ("fixed", "pocock", "obrien_fleming")
+SHAPES = {"fixed": "1.96 at every look", "pocock": "Pocock", "obrien_fleming": "O'Brien–Fleming"}
+"""Kinds of boundary, and their names for a chart."""
 NODES = 48  # Gauss–Legendre nodes over half of the continuation region: error under 1e-6 up to 200 looks
 
 
@@ -120,7 +121,7 @@ def peeking_drill(looks: list[int], *, experiments: int = 4000, seed: int = 50, 
     -------
     DataFrame
         One row a rule and number of looks: `rule`, `looks`, `expected_rate` (exact), `alarm_rate` (simulated),
-        `alarm_rate_ci_low`, `alarm_rate_ci_high`. Rules as in `boundaries`.
+        `alarm_rate_ci_low`, `alarm_rate_ci_high`. Rules are the names of `SHAPES`.
 
     Raises
     ------
@@ -135,10 +136,10 @@ def peeking_drill(looks: list[int], *, experiments: int = 4000, seed: int = 50, 
     --------
     >>> drill = peeking_drill([1, 5], experiments=500)
     >>> drill[["rule", "looks", "expected_rate"]].round(3).head(3)
-                 rule  looks  expected_rate
-    0           fixed      1           0.05
-    1          pocock      1           0.05
-    2  obrien_fleming      1           0.05
+                     rule  looks  expected_rate
+    0  1.96 at every look      1           0.05
+    1              Pocock      1           0.05
+    2     O'Brien–Fleming      1           0.05
     """
     if experiments < 1:
         raise ExperimentError(f"experiments {experiments!r}: take at least 1")
@@ -149,7 +150,7 @@ def peeking_drill(looks: list[int], *, experiments: int = 4000, seed: int = 50, 
             edge = boundaries(looks=k, shape=shape).boundary.to_numpy()
             alarms = int((np.abs(z[:, :k]) > edge).any(axis=1).sum())
             seen = rate(alarms, experiments, level=level)
-            rows.append((shape, k, _crossing(edge), seen.value, seen.ci_low, seen.ci_high))
+            rows.append((SHAPES[shape], k, _crossing(edge), seen.value, seen.ci_low, seen.ci_high))
     columns = ["rule", "looks", "expected_rate", "alarm_rate", "alarm_rate_ci_low", "alarm_rate_ci_high"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -24,7 +24,7 @@ def frame(samples):
 
 
 def test_published_sample_ratio_mismatch():
-    # Fabijan et al.: 821,588 users against 815,482
+    # Kohavi, Tang & Xu (2020), chapter 21: 821,588 users against 815,482
     row = sample_ratio_test({"control": 821_588, "treated": 815_482}).iloc[0]
     assert (f"{row.p_value:.1e}", row.split) == ("1.8e-06", "faulty")
 
@@ -77,7 +77,7 @@ def test_holm_agrees_with_statsmodels():
 
 
 def test_dunnett_of_the_original_paper():
-    # Dunnett (1955): drug B differs from the control, drug A does not; t = 0.90 and 3.55 on 12 degrees
+    # Dunnett (1955): drug B differs from the control, drug A does not; t = 0.86 and 3.69, critical 2.50
     table = several_arms(frame(DUNNETT_1955), outcome="spend").set_index("arm")
     assert table.p_dunnett.round(2).to_dict() == {"drug_a": 0.62, "drug_b": 0.01}
     assert table.simultaneous_ci_low["drug_a"] < 0 < table.simultaneous_ci_low["drug_b"]
