@@ -119,6 +119,8 @@ class OpenStudy:
             return labels
         items = self.items.filter(self.items.category_name.notnull()).group_by("category_id")
         named = items.agg(name=self.items.category_name.min()).execute().set_index("category_id")["name"]
+        if named.empty:
+            return labels
         twice = named.duplicated(keep=False)
         codes = self.pseudonyms(named.index.to_series(), "category").str.removeprefix("category ")
         named = named.mask(twice, named + " " + codes)
