@@ -20,7 +20,7 @@ from helpers.report.parameters import merge, parse_sets
 from helpers.study import CACHE, REPORTS, STUDIES, Study, load_study
 
 Say = Callable[[str], None]
-KEPT_RUNS = 4
+KEPT_RUNS, KEPT_STATES = 4, 20
 
 
 @dataclass
@@ -272,6 +272,9 @@ class _Build:
         if not any(e["status"] == "failed" for e in staged.entries):
             state = {"state": self._state() | {"runs": staged.keys}, "files": files}
             self._state_file.write_text(json.dumps(state), encoding="utf-8")
+            newest = sorted(self.cache.glob("published-*.json"), key=lambda p: p.stat().st_mtime, reverse=True)
+            for old in newest[KEPT_STATES:]:
+                old.unlink()
         names = {p.notebook.name for p in self.plans}
         return Report(self.target, [e for e in staged.entries if e["name"] in names], True, self.warnings)
 

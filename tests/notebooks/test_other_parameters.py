@@ -11,39 +11,72 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from helpers.report.collection import NOTEBOOKS, Notebook
+from helpers.report.collection import NOTEBOOKS, Notebook, all_notebooks
 from helpers.report.kernels import run_notebook
 from helpers.report.parameters import merge
 from tests.demo import ready_demo
 
-Compare = Callable[[pd.DataFrame, pd.DataFrame], bool]
+Parameters = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
 class Move:
-    """Two runs of a notebook, and what must hold between the two versions of one result table."""
+    """Two runs of a notebook: a number read from one of its result tables must be larger in the second run."""
 
     notebook: str
-    base: tuple[tuple[str, Any], ...]
-    changed: tuple[tuple[str, Any], ...]
+    smaller: Parameters
+    larger: Parameters
     table: str
-    holds: Compare
+    number: Callable[[pd.DataFrame], float]
     says: str
 
     def __str__(self) -> str:
         return f"{self.notebook}-{self.says.replace(' ', '_')}"
 
 
+def rows(table: pd.DataFrame) -> int:
+    return len(table)
+
+
+def total(column: str) -> Callable[[pd.DataFrame], float]:
+    return lambda table: float(table[column].sum())
+
+
+def width(table: pd.DataFrame) -> float:
+    return float((table["ci_high"] - table["ci_low"]).sum())
+
+
+def last(column: str) -> Callable[[pd.DataFrame], float]:
+    return lambda table: float(table[column].iloc[-1])
+
+
+FAST_RULES, FAST_TRIALS = (("null_runs", 1),), (("experiments", 20),)
+FAST_SEGMENTS = (("boots", 5),)
 MOVES = [
     Move(
-        "00_start_here",
-        (("level", 0.8),),
-        (("level", 0.99),),
-        "coverage",
-        lambda low, high: float(high["coverage"].min()) > float(low["coverage"].min()),
-        "a higher level covers more often",
+        "00_start_here", (("level", 0.8),), (("level", 0.99),), "coverage", total("coverage_rate"), "wider covers more"
     ),
+    Move("10_data_quality", (("guard_runs", 5),), (("guard_runs", 8),), "guard_errors", total("runs"), "more runs"),
+    Move("20_traffic", (), (("session_minutes", 5),), "by_day", total("visits"), "a shorter pause makes more visits"),
+    Move("21_funnel", (("window_hours", 1.0),), (), "funnel_users", last("units"), "a longer window keeps more buyers"),
+    Move("32_segments", (*FAST_SEGMENTS, ("most_clusters", 3)), FAST_SEGMENTS, "criteria", rows, "more numbers tried"),
+    Move(
+        "40_association_rules", (*FAST_RULES, ("min_support", 0.01)), FAST_RULES, "all_rules", rows, "rarer sets count"
+    ),
+    Move(
+        "40_association_rules",
+        (*FAST_RULES, ("min_confidence", 0.3)),
+        FAST_RULES,
+        "all_rules",
+        rows,
+        "weaker rules count",
+    ),
+    Move("50_experiment", (*FAST_TRIALS, ("level", 0.8)), FAST_TRIALS, "spend_effect", width, "more level widens"),
 ]
+
+
+def test_every_notebook_has_a_move() -> None:
+    assert {n.name for n in all_notebooks()} == {m.notebook for m in MOVES}
 
 
 @pytest.fixture(scope="module")
@@ -66,5 +99,5 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 @pytest.mark.notebooks
 @pytest.mark.parametrize("move", MOVES, ids=str)
 def test_results_move_the_right_way(move: Move, results: Callable[..., Path]) -> None:
-    before, after = (results(move.notebook, p) / f"{move.table}.csv" for p in (move.base, move.changed))
-    assert move.holds(pd.read_csv(before), pd.read_csv(after)), move.says
+    small, large = (results(move.notebook, p) / f"{move.table}.csv" for p in (move.smaller, move.larger))
+    assert move.number(pd.read_csv(small)) < move.number(pd.read_csv(large)), move.says

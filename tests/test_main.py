@@ -1,0 +1,73 @@
+"""The command line: what a user can mend is one message and an exit status, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.report import check
+from helpers.report.check import new_study
+from helpers.study import ROOT, StudyError
+
+LOG = "user_id,item_id,category_id,behavior,timestamp\n1,2,3,pv,1497888000\n2,2,3,buy,1497974400\n"
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {"SMN_CACHE": str(folder / "cache"), "PYTHONUTF8": "1"}
+    command = [sys.executable, "-P", "-m", "helpers", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["reports", "demmo"], "Did you mean 'demo'?"),
+        (["reports", "../x"], "cannot be used"),
+        (["reports", "x.yaml"], "no study file 'x.yaml'"),
+        (["reports", "--only", "99"], "there is no notebook '99'"),
+        (["reports", "--set", "21_funel.window_hours=1"], "Did you mean '21_funnel'?"),
+        (["reports", "--set", "21.window_hours=0"], "out of range"),
+        (["reports", "--set", "21.__import__('os')=0"], "there is no parameter"),
+        (["check", "nosuch"], "There is no study"),
+        (["simulate", "--weeks", "99"], "weeks"),
+        (["simulate", "--assignment", "random"], "did you mean 'randomised'?"),
+        (["new", "nosuch.csv"], "nosuch.csv"),
+        (["nosuch"], "nosuch"),
+    ],
+)
+def test_mistakes_end_in_one_message(tmp_path: Path, arguments: list[str], told: str) -> None:
+    ended = run(tmp_path, *arguments)
+    assert ended.returncode != 0 and told in ended.stderr
+    assert "Traceback" not in ended.stderr and ended.stdout == ""
+
+
+def test_a_study_is_checked_from_any_folder(tmp_path: Path) -> None:
+    (tmp_path / "a[1].csv").write_text(LOG)
+    study = (
+        "name: tiny\ntitle: Tiny\nwindow: {start: 2017-06-19, end: 2017-06-25}\ntables:\n  events: {path: 'a[1].csv'}\n"
+    )
+    (tmp_path / "tiny.yaml").write_text(study)
+    ended = run(tmp_path, "check", "tiny.yaml")
+    assert ended.returncode == 0, ended.stderr
+    assert "3 lines = 1 header + 2 accepted" in ended.stdout and "What these data can answer" in ended.stdout
+
+
+def test_a_new_study_file_replaces_none_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "STUDIES", tmp_path / "studies")
+    (tmp_path / "My Log.csv").write_text(LOG)
+    said: list[str] = []
+    made = new_study(tmp_path / "My Log.csv", name="", force=False, say=said.append)
+    assert made.name == "my-log.yaml" and "python run.py check my-log" in said[1]
+    with pytest.raises(StudyError, match="--force"):
+        new_study(tmp_path / "My Log.csv", name="", force=False, say=said.append)
+    new_study(tmp_path / "My Log.csv", name="", force=True, say=said.append)
+    assert [p.name for p in made.parent.iterdir()] == ["my-log.yaml"]
+
+
+def test_the_help_lists_the_commands() -> None:
+    ended = run(ROOT, "--help")
+    assert all(word in ended.stdout for word in ("reports", "test", "lab", "new", "check", "simulate"))
