@@ -34,8 +34,9 @@ def shop(study_file: Callable[..., Path], log: pd.DataFrame) -> OpenStudy:
 
 
 def test_a_study_shows_its_size_window_and_hash(shop: OpenStudy, log: pd.DataFrame) -> None:
-    line = f"Test · {len(log):,} events of {log['user_id'].nunique()} users · 2017-11-25 … 2017-12-03 (Asia/Shanghai) · data "
-    assert repr(shop) == line + shop.data_hash[:12] and re.fullmatch(r"[0-9a-f]{64}", shop.data_hash)
+    size = f"{len(log):,} events of {log['user_id'].nunique()} users"
+    line = f"Test · {size} · 2017-11-25 … 2017-12-03 (Asia/Shanghai) · data {shop.data_hash[:12]}"
+    assert repr(shop) == line and re.fullmatch(r"[0-9a-f]{64}", shop.data_hash)
 
 
 def test_users_and_buyers_agree_with_pandas(shop: OpenStudy, log: pd.DataFrame) -> None:
