@@ -321,16 +321,20 @@ def silhouette(z: pd.DataFrame, labels: pd.Series, *, seed: int, on: int = SILHO
 
 def _silhouettes(values: np.ndarray, labelings: list[np.ndarray]) -> np.ndarray:
     """Mean silhouettes of several clusterings of the same small table: the distances are computed once."""
-    square = (values**2).sum(axis=1)
-    distance = np.sqrt(np.maximum(square[:, None] + square - 2 * values @ values.T, 0))
-    np.fill_diagonal(distance, 0)
-    return np.array([_mean_silhouette(distance, labels) for labels in labelings])
+    members = [np.eye(labels.max() + 1)[labels] for labels in labelings]
+    with _one_thread():
+        square = (values**2).sum(axis=1)
+        distance = np.sqrt(np.maximum(square[:, None] + square - 2 * values @ values.T, 0))
+        np.fill_diagonal(distance, 0)
+        total = distance @ np.hstack(members)
+    totals = np.split(total, np.cumsum([m.shape[1] for m in members])[:-1], axis=1)
+    pairs = zip(totals, members, labelings, strict=True)
+    return np.array([_mean_silhouette(total, member.sum(axis=0), labels) for total, member, labels in pairs])
 
 
-def _mean_silhouette(distance: np.ndarray, labels: np.ndarray) -> float:
-    member = np.eye(labels.max() + 1)[labels]
-    size, rows = member.sum(axis=0), np.arange(len(labels))
-    total = distance @ member
+def _mean_silhouette(total: np.ndarray, size: np.ndarray, labels: np.ndarray) -> float:
+    """From the sum of distances of each user (row) to the users of each cluster (column)."""
+    rows = np.arange(len(labels))
     a = total[rows, labels] / np.maximum(size[labels] - 1, 1)
     others = total / size
     others[rows, labels] = np.inf
