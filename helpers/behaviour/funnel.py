@@ -419,9 +419,10 @@ def definitions(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `unit, rule, base, converted, rate, rate_ci_low, rate_ci_high` (Wilson) and `user_ci_low, user_ci_high`: the
-        same when whole users, not units, are taken as independent (a Wilson interval for the effective number of
-        units). The first row divides events by events: that is a ratio, and may exceed 1, where it has no interval.
+        `unit, rule, base, converted, rate, rate_ci_low, rate_ci_high` (Wilson) and `user_rate_ci_low,
+        user_rate_ci_high`: the same when whole users, not units, are taken as independent (a Wilson interval for the
+        effective number of units). The first row divides events by events: that is a ratio, and may exceed 1, where it
+        has no interval.
     """
     rows = [_event_row(journeys)]
     for unit in ("user-item", "visit", "user"):
@@ -430,7 +431,7 @@ def definitions(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
     fits = table.converted <= table["base"]
     rated = add_rate(table.assign(x=table.converted.where(fits, 0)), successes="x", trials="base", level=level)
     low, high = _by_users(table, level)
-    table = rated.assign(user_ci_low=low, user_ci_high=high).drop(columns=["x", "users", "xx", "xy", "yy"])
+    table = rated.assign(user_rate_ci_low=low, user_rate_ci_high=high).drop(columns=["x", "users", "xx", "xy", "yy"])
     bounds = [c for c in table if c.endswith(("_ci_low", "_ci_high"))]
     table.loc[~fits, bounds] = np.nan
     table.loc[~fits, "rate"] = table.converted / table["base"].where(table["base"] > 0)
@@ -777,7 +778,7 @@ def simulated_truth(hours: float, *, cart_rate: float = 0.4, buy_rate: float = 0
 
 
 def drop_off(table: pd.DataFrame) -> pd.DataFrame:
-    """Where a closed funnel loses most: units lost between neighbouring steps.
+    """Where a closed funnel loses most: units lost between neighbouring steps; missing where a step is hidden.
 
     >>> drop_off(step_rates([10, 4, 3], labels=["pv", "cart", "buy"]))
                  from  to  lost  lost_rate
@@ -786,6 +787,7 @@ def drop_off(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (_, a), (_, b) in pairwise(table.iterrows()):
-        lost = a.units - b.units
-        rows.append((a["name"], b["name"], lost, lost / a.units if a.units else None))
+        known = not (pd.isna(a.units) or pd.isna(b.units))
+        lost = int(a.units - b.units) if known else None
+        rows.append((a["name"], b["name"], lost, lost / a.units if known and a.units else None))
     return pd.DataFrame(rows, columns=["from", "to", "lost", "lost_rate"])

@@ -100,11 +100,18 @@ def hide_small(
 
     >>> hide_small(pd.DataFrame({"users": [30, 3], "rate": [0.5, 1.0]}), count="users", min_cell=10, values=["rate"])
        users  rate
-    0   30.0   0.5
-    1    NaN   NaN
+    0     30   0.5
+    1   None   NaN
     """
     if table.empty or min_cell <= 1:
         return table
     hidden = suppress(table, count=count, min_cell=min_cell, values=values, by=by, additive=additive)
-    plain = {c: hidden[c].astype("float64" if hidden[c].isna().any() else table[c].dtype) for c in [count, *values]}
+    plain = {c: _plain(hidden[c], table[c]) for c in [count, *values]}
     return hidden.drop(columns=HIDDEN).assign(**plain)
+
+
+def _plain(hidden: pd.Series, before: pd.Series) -> pd.Series:
+    """Whole numbers stay whole beside what is missing (None); charts know plain numbers and None only."""
+    if not hidden.isna().any() or not pd.api.types.is_integer_dtype(before):
+        return hidden.astype(before.dtype)
+    return pd.Series([None if v is pd.NA else int(v) for v in hidden], index=before.index, dtype="object")

@@ -110,7 +110,9 @@ def overview(hours: ir.Table, items: ir.Table) -> pd.DataFrame:
         ("categories", catalogue.categories, "categories", "categories with any action"),
     ]
     table = pd.DataFrame(rows, columns=["indicator", "value", "unit", "definition"])
-    return table.assign(value=table["value"].astype(float))
+    # counts stay whole numbers beside the means
+    values = [v if " per " in name else int(v) for name, v in zip(table.indicator, table["value"], strict=True)]
+    return table.assign(value=pd.Series(values, dtype="object"))
 
 
 def ratios(counts: Mapping[str, float]) -> pd.DataFrame:
@@ -532,6 +534,25 @@ def quadrants(items: ir.Table, *, unit: str = "item") -> pd.DataFrame:
     shares = {f"{c}_share": [_divide(n, table[c].sum()) for n in table[c]] for c in ("units", "pv", "buy")}
     table = table.assign(**shares, cut_pv=cut.pv, cut_buy=cut.buy)
     return table[["quadrant", "units", "units_share", "pv", "pv_share", "buy", "buy_share", "cut_pv", "cut_buy"]]
+
+
+def quadrant_points(items: ir.Table, *, unit: str = "category", min_users: int = 1, rows: int = 1_500) -> pd.DataFrame:
+    """The units behind `quadrants`, one dot each: those with a view and a purchase, for logarithmic axes.
+
+    Returns
+    -------
+    DataFrame
+        `pv, buy, quadrant` of the `rows` units with most views and at least `min_users` users.
+    """
+    cut = quadrants(items, unit=unit).iloc[0]
+    table = top(items, unit=unit, rows=rows, min_users=min_users)
+    table = table[(table.pv > 0) & (table.buy > 0)] if len(table) else table
+    if table.empty:
+        return missing(["pv", "buy", "quadrant"], f"no {unit} of {min_users} users was viewed and bought")
+    place = 1 * (table.pv < cut.cut_pv) + 2 * (table.buy < cut.cut_buy)
+    names = {0: QUADRANTS[0], 2: QUADRANTS[1], 1: QUADRANTS[2], 3: QUADRANTS[3]}
+    short = {k: name.split(":")[0] for k, name in names.items()}
+    return table.assign(quadrant=place.map(short)).sort_values("quadrant")[["pv", "buy", "quadrant"]]
 
 
 def category_conversion(

@@ -294,7 +294,7 @@ def test_segments_add_up_to_the_whole(unit, by):
 
 def test_the_interval_by_users_is_wilsons_where_each_user_is_one_unit():
     table = funnel.definitions(journeys(crowd(15))).set_index("unit").loc["user"]
-    assert np.allclose(table.rate_ci_low, table.user_ci_low, atol=0.005)
+    assert np.allclose(table.rate_ci_low, table.user_rate_ci_low, atol=0.005)
 
 
 def test_the_interval_by_users_widens_when_units_repeat_each_other():
@@ -302,7 +302,7 @@ def test_the_interval_by_users_widens_when_units_repeat_each_other():
     rows = [(u, b, 10 * i) for u in range(40) for i in range(10) for b in (["pv", "buy"] if u % 4 == 0 else ["pv"])]
     log = log_of(rows).assign(item_id=lambda t: t.timestamp)
     row = funnel.definitions(journeys(log)).query("unit == 'user-item' and rule == 'first and last, any order'").iloc[0]
-    widths = row.user_ci_high - row.user_ci_low, row.rate_ci_high - row.rate_ci_low
+    widths = row.user_rate_ci_high - row.user_rate_ci_low, row.rate_ci_high - row.rate_ci_low
     assert row.rate == 0.25 and 2.5 < widths[0] / widths[1] < 3.6
 
 
@@ -343,7 +343,13 @@ def test_one_action_is_enough_for_every_table(rows):
 
 def test_more_purchases_than_views_is_a_ratio_without_an_interval():
     row = funnel.definitions(journeys(log_of([(1, "pv", 0), (1, "buy", 1), (1, "buy", 2)]))).iloc[0]
-    assert row.rate == 2 and np.isnan(row.rate_ci_low) and np.isnan(row.user_ci_high)
+    assert row.rate == 2 and np.isnan(row.rate_ci_low) and np.isnan(row.user_rate_ci_high)
+
+
+def test_small_groups_are_hidden_in_every_table():
+    table = funnel.funnel(journeys(log_of(FIVE)), min_cell=4)
+    assert table.units.tolist() == [5, None, None] and table.of_first_rate.isna().tolist() == [False, True, True]
+    assert funnel.drop_off(table).lost.isna().all()
 
 
 @pytest.mark.parametrize("steps", ["pv", "pv > pv", "pv > click", "pv > cart+pv", ""])

@@ -136,6 +136,13 @@ def test_tail_and_quadrants_agree_with_pandas(log):
     assert traffic.quadrants(items).units[:3].tolist() == expected
 
 
+def test_the_dots_are_the_bought_units_of_their_quadrants():
+    items = passes(crowd(5).assign(item_id=lambda t: t.item_id * t.user_id % 37))[1]
+    dots = traffic.quadrant_points(items, unit="item").quadrant.value_counts()
+    table = traffic.quadrants(items)
+    assert dots["stars"] == table.units[0] and dots["quiet sellers"] <= table.units[2]
+
+
 # Changes of the log that must not change what it says ---------------------------------------------------------------
 
 
@@ -275,6 +282,15 @@ def test_one_view_is_enough_for_every_table():
     assert traffic.quadrants(items).buy_share.isna().all()
     assert traffic.category_conversion(items).attrs["reason"] == "no category has 50 viewers"
     assert traffic.two_periods((WINDOW[0], WINDOW[0])).empty
+
+
+def test_small_groups_are_hidden_in_every_table():
+    hours, items = passes(crowd(2, users=8))
+    assert traffic.by_behavior(hours, min_cell=9).users.isna().all()
+    assert traffic.by_day(hours, window=WINDOW, min_cell=9).pv.isna().all()
+    assert traffic.buyers(hours, min_cell=9).of_buyers_rate.isna().all()
+    assert traffic.bounce(hours, min_cell=9).query("unit == 'user'").bounced.isna().all()
+    assert traffic.category_conversion(items, min_viewers=1, min_cell=9).attrs["reason"] == "no category has 9 buyers"
 
 
 def test_the_two_passes_are_the_only_scans_of_the_events():
