@@ -125,6 +125,7 @@ def run_notebook(
 def _papermill(source: Path, folder: Path, given: dict[str, Any], timeout: int, outcome: Outcome) -> dict:
     """The executed notebook; how it ended goes to `outcome`."""
     import papermill
+    from jupyter_core.utils import ensure_event_loop
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
@@ -159,6 +160,8 @@ def _papermill(source: Path, folder: Path, given: dict[str, Any], timeout: int, 
         )
     except RuntimeError as error:
         outcome.status, outcome.reason = "failed", f"its kernel did not start: {first_line(str(error))}"
+    finally:
+        ensure_event_loop().close()  # the loop of this thread, which nbclient leaves open
     return json.loads(target.read_text(encoding="utf-8")) if target.is_file() else {}
 
 
