@@ -25,9 +25,9 @@ GIVEN = {"outcome": "spend", "covariate": "before"}
 def test_variance_shrinks_by_one_minus_rho_squared():
     rows = [cuped(draw(seed=s), **GIVEN).iloc[0] for s in range(100)]
     assert np.mean([r.variance_reduction_rate for r in rows]) == pytest.approx(0.49, abs=0.01)
-    raw = [welch(draw(seed=s), outcome="spend").difference[0] for s in range(400)]
-    adjusted = [cuped(draw(seed=s), **GIVEN).difference[0] for s in range(400)]
-    assert np.var(adjusted) / np.var(raw) == pytest.approx(0.51, abs=0.09)
+    raw = [welch(draw(seed=s), outcome="spend").difference[0] for s in range(200)]
+    adjusted = [cuped(draw(seed=s), **GIVEN).difference[0] for s in range(200)]
+    assert np.var(adjusted) / np.var(raw) == pytest.approx(0.51, abs=0.12)
 
 
 def test_a_covariate_that_tells_nothing_gives_no_gain():
