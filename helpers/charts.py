@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -278,7 +279,8 @@ def heatmap(
     values = table.astype(float)
     if values.isna().all(axis=None):
         return Note(f"No chart: {table.attrs.get('reason', 'no values')}.", "refusal")
-    figure, axes = canvas(height=max(2.4, 0.3 * len(table) + 1.2))
+    above = [_wrapped(c, 60 // len(table.columns)) for c in table.columns]
+    figure, axes = canvas(height=max(2.4, 0.3 * len(table) + 1.2 + 0.16 * max(a.count("\n") for a in above)))
     annotate = values.size <= 120 if annotate is None else annotate
     form = ".0%" if percent else ",.3g"
     with mpl.rc_context(THEME):
@@ -293,7 +295,7 @@ def heatmap(
             linewidths=0.4,
             linecolor="#ffffff",
             cbar_kws={"label": unit, "format": FuncFormatter(lambda v, _: f"{v:.0%}" if percent else f"{v:,.6g}")},
-            xticklabels=[_text(c, 24) for c in table.columns],
+            xticklabels=above,
             yticklabels=[_text(i, 28) for i in table.index],
         )
         axes.tick_params(length=0)
@@ -301,6 +303,13 @@ def heatmap(
         _label(axes, title, x_label, y_label)
     alt = alt or f"Heat map. {title}. {len(table)} rows by {table.shape[1]} columns, {_extremes(values)}."
     return Chart(figure, alt=alt, caption=caption)
+
+
+def _wrapped(label: object, width: int) -> str:
+    """A column's heading; words go onto several lines where that fits the column."""
+    text = _text(label, 24) if " " not in str(label) else _text(label, 36)
+    lines = textwrap.wrap(text, max(width, 8), break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines) if lines and max(map(len, lines)) <= width else _text(label, 24)
 
 
 def _extremes(values: pd.DataFrame) -> str:

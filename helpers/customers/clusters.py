@@ -657,9 +657,9 @@ _SERIES = {"": "data", "_correlated": "same correlation", "_permuted": "shuffled
 
 
 def beside(criteria: pd.DataFrame, name: str) -> pd.DataFrame:
-    """One criterion on the data and on both kinds of copies, ready for a chart: k, series, value."""
+    """One criterion on the data and on both kinds of copies, ready for a chart: k (as a word), series, value."""
     parts = [
-        pd.DataFrame({"k": criteria["k"], "series": word, "value": criteria[name + tail].astype(float)})
+        pd.DataFrame({"k": criteria["k"].astype(str), "series": word, "value": criteria[name + tail].astype(float)})
         for tail, word in _SERIES.items()
         if name + tail in criteria.columns and not criteria.empty
     ]

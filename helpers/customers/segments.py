@@ -275,7 +275,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "categories": ("broad", "narrow"),
     "fav_rate": ("many favourites", "few favourites"),
     "cart_rate": ("full carts", "empty carts"),
-    "buy_rate": ("ready to buy", "seldom buying"),
+    "buy_rate": ("buys readily", "rarely buys"),
     "discount_share": ("on discount", "at full price"),
     "recency_days": ("not seen lately", "seen lately"),
     "night_share": ("at night", "by day"),
@@ -321,7 +321,7 @@ def centres(prepared: Prepared, labels: pd.Series, *, min_cell: int) -> pd.DataF
 
 
 def names(prepared: Prepared, labels: pd.Series) -> pd.Series:
-    """A name for every segment by rule: the words of its (up to three) most notable means; label → name."""
+    """A name for every segment by rule: the words of its (up to two) most notable means; label → name."""
     if prepared.z.empty or labels.nunique() < 2:
         return pd.Series("all users", index=sorted(labels.dropna().unique()))
     means = prepared.z.groupby(labels).mean()
@@ -331,7 +331,7 @@ def names(prepared: Prepared, labels: pd.Series) -> pd.Series:
 
 
 def _name(means: pd.Series) -> str:
-    top = means[means.abs() >= NOTABLE].abs().nlargest(3).index
+    top = means[means.abs() >= NOTABLE].abs().nlargest(2).index
     words = [WORDS.get(c, (f"high {c}", f"low {c}"))[int(means[c] < 0)] for c in means.index if c in top]
     return ", ".join(words) or "average"
 
