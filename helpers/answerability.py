@@ -127,7 +127,7 @@ def some_history(facts: dict[str, Any]) -> tuple[str, str] | None:
     return CAVEAT, "some first looks lie before the log's first day, so these purchases seem to come from nowhere"
 
 
-BUYERS = "{n} users bought; under {least} of them a rate or a model is noise"
+BUYERS = "fewer than {least} users bought; a rate or a model of them is noise"
 DAYS = "the log spans {n} days; this takes {least}"
 PEOPLE = "{n} users are too few; this takes {least}"
 

@@ -176,13 +176,22 @@ def notes(ingested: dict[str, Ingested]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def size_table(facts: dict[str, Any], manifest: dict[str, Any]) -> pd.DataFrame:
+def size_table(facts: dict[str, Any], manifest: dict[str, Any], *, min_cell: int = 1) -> pd.DataFrame:
     """The log in figures: lines, rejects that concern everybody, and what is left.
+
+    Parameters
+    ----------
+    facts : dict
+        From `helpers.facts.log_facts`.
+    manifest : dict
+        Intake's manifest of the log.
+    min_cell : int
+        Fewer buyers than that, but more than none, are not counted out.
 
     Returns
     -------
     DataFrame
-        One row a figure: figure, value, meaning.
+        One row a figure: figure, value (missing where hidden), meaning.
     """
     accounts = manifest["inputs"]
     rejects = sum((Counter(a["rejects"]) for a in accounts), Counter())
@@ -195,12 +204,13 @@ def size_table(facts: dict[str, Any], manifest: dict[str, Any]) -> pd.DataFrame:
         ("duplicates", manifest["duplicates"]["exact"], "equal in every column to an earlier row of the window"),
         ("clean rows", facts["rows"], "that every notebook works with"),
         *((k, facts[k], f"different {k} in the clean rows") for k in ("users", "items", "categories")),
-        *((f"{b} rows", facts["behaviors"].get(b, 0), "") for b in BEHAVIORS),
+        ("days", facts["days"], "from the first to the last, both counted"),
         ("buyers", facts["buyers"], "users with a purchase in the window"),
         ("repeat buyers", facts["repeat_buyers"], "buyers with two or more purchase rows"),
-        ("days", facts["days"], "from the first to the last, both counted"),
     ]
-    return pd.DataFrame(rows, columns=["figure", "value", "meaning"])
+    table = pd.DataFrame(rows, columns=["figure", "value", "meaning"]).astype({"value": "Int64"})
+    people = table["figure"].isin(["buyers", "repeat buyers"]) & table["value"].between(1, min_cell - 1)
+    return table.assign(value=table["value"].mask(people))
 
 
 def missing_values(tables: dict[str, ir.Table], ingested: dict[str, Ingested]) -> pd.DataFrame:
@@ -295,7 +305,8 @@ def _out_of_window(study: Study, ingested: Ingested) -> pd.DataFrame:
             break
     table = pd.DataFrame([{c: r[i].strip() for c, i in where.items()} for r in rows], columns=list(where))
     table["behavior"] = table["behavior"].replace(given.behavior_codes or {})
-    return table[table["timestamp"].map(lambda t: _is_before(t, study.start_epoch))][columns]
+    before = [_is_before(t, study.start_epoch) for t in table["timestamp"]]
+    return table.loc[np.array(before, dtype=bool), columns]
 
 
 def _is_before(text: str, start: int) -> bool:
