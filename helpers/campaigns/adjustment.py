@@ -78,8 +78,9 @@ def cuped(
 
 def _slope(values: np.ndarray, arms: np.ndarray) -> float:
     """cov(y, x)/var(x) of the deviations from each arm's own means; 0 where x does not vary."""
-    frame = pd.DataFrame(values, columns=["y", "x"])
-    y, x = (frame - frame.groupby(arms).transform("mean")).to_numpy().T
+    _, arm = np.unique(arms, return_inverse=True)
+    count = np.bincount(arm)
+    y, x = (column - (np.bincount(arm, column) / count)[arm] for column in values.T)
     spread = float(x @ x)
     return float(y @ x) / spread if spread > 1e-12 * max(1.0, float(values[:, 1] @ values[:, 1])) else 0.0
 
