@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers.study import DATA, Study
+from helpers.study import CACHE, DATA, ROOT, Study
 
 FOLDER = DATA / "demo"
 CHOSEN = DATA / "demo.settings.json"
 """The settings of a demo shop that somebody made on purpose with `simulate`; without the file, the defaults."""
+STAMP = CACHE / "demo-shop.stamp"
 
 
 def is_demo(study: Study) -> bool:
@@ -25,14 +27,24 @@ def chosen_settings() -> dict:
 
 def ensure_demo(say: Callable[[str], None]) -> None:
     """Make the demo shop unless it stands there as this code would make it."""
+    if _manifest(FOLDER) and STAMP.is_file() and STAMP.read_text(encoding="utf-8") == _stamp():
+        return
     from helpers.simulate.settings import ShopSettings
     from helpers.simulate.shop import code_version, make_shop
 
     settings = ShopSettings(**_tuples(chosen_settings()))
-    if _manifest(FOLDER) == {"settings": settings.as_dict(), "code": code_version()}:
-        return
-    say(f"making the demo shop ({settings.users:,} users, {settings.weeks} weeks) …")
-    make_shop(FOLDER, settings)
+    if _manifest(FOLDER) != {"settings": settings.as_dict(), "code": code_version()}:
+        say(f"making the demo shop ({settings.users:,} users, {settings.weeks} weeks) …")
+        make_shop(FOLDER, settings)
+    STAMP.parent.mkdir(parents=True, exist_ok=True)
+    STAMP.write_text(_stamp(), encoding="utf-8")
+
+
+def _stamp() -> str:
+    """A hash of what the shop depends on, found without loading the code that makes it."""
+    files = [*sorted((ROOT / "helpers" / "simulate").glob("*.py")), ROOT / "helpers" / "tables.py"]
+    files += [ROOT / "requirements.txt", FOLDER / "manifest.json", *([CHOSEN] if CHOSEN.is_file() else [])]
+    return hashlib.sha256(b"".join(hashlib.sha256(f.read_bytes()).digest() for f in files)).hexdigest()
 
 
 def _manifest(folder: Path) -> dict | None:

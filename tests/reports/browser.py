@@ -81,6 +81,11 @@ class Browser:
         """The value of a JavaScript expression on the page (the debugger may run it, the page may not)."""
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
+    def settle(self) -> None:
+        """Wait until the page is drawn with what was changed on it."""
+        twice = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        self.call("Runtime.evaluate", expression=twice, awaitPromise=True)
+
     def requests(self) -> list[str]:
         """Addresses that the page asked for, besides itself."""
         sent = [e["params"]["request"]["url"] for e in self.events if e.get("method") == "Network.requestWillBeSent"]

@@ -146,8 +146,10 @@ def test_the_code_switch_and_the_contents_work(pages: dict[str, Path], browser: 
     seen = f"[...document.querySelectorAll('details.code pre')].filter({visible}).length"
     assert browser.ask(seen) == 0
     browser.ask("document.getElementById('all-code').click()")
+    browser.settle()
     assert browser.ask(seen) == browser.ask("document.querySelectorAll('details.code').length") > 5
     browser.ask("document.querySelector('.contents li:nth-child(3) a').click()")
+    browser.settle()
     assert abs(browser.ask("document.querySelector('h2:target').getBoundingClientRect().top")) < 200
 
 
