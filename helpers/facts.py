@@ -174,14 +174,12 @@ def absent_users(gaps: pd.DataFrame, *, days: int, length: int) -> np.ndarray:
 
     A gap between two active days a < b leaves a user absent from every window that starts at a + 1 … b − length.
     """
-    known = gaps[gaps["known"].astype(bool)]
-    start = known["day"].to_numpy() + 1
-    stop = np.minimum(known["next_day"].to_numpy(), days) - length + 1
-    long = stop > start
-    change = np.zeros(days + 2, dtype="int64")
-    np.add.at(change, start[long], known["users"].to_numpy()[long])
-    np.add.at(change, stop[long], -known["users"].to_numpy()[long])
-    return np.cumsum(change)[: days - length + 1]
+    start = gaps["day"].to_numpy() + 1
+    stop = np.minimum(gaps["next_day"].to_numpy(), days) - length + 1
+    long = gaps["known"].to_numpy(dtype=bool) & (stop > start)
+    users = gaps["users"].to_numpy()[long]
+    change = np.bincount(start[long], users, minlength=days + 2) - np.bincount(stop[long], users, minlength=days + 2)
+    return np.cumsum(change).astype("int64")[: days - length + 1]
 
 
 def selection_test(gaps: pd.DataFrame, *, days: int) -> dict[str, Any]:

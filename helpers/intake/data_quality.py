@@ -544,13 +544,15 @@ def presence(
 
 
 def gaps_of(here: np.ndarray) -> pd.DataFrame:
-    """Successive active days of a table user × day, in the form that `helpers.facts.selection_test` reads."""
+    """Successive active days of a table user × day, in the form that `helpers.facts.selection_test` reads.
+
+    One row a user and active day: day, next_day, known, users (1).
+    """
     user, day = np.nonzero(here)
     following = np.append(day[1:], NEVER)
     following[np.append(user[1:] != user[:-1], True)[: len(user)]] = NEVER
     known = here[:, : here.shape[1] // 3].any(axis=1)[user]
-    table = pd.DataFrame({"day": day, "next_day": following[: len(day)], "known": known})
-    return table.groupby(["day", "next_day", "known"]).size().rename("users").reset_index()
+    return pd.DataFrame({"day": day, "next_day": following[: len(day)], "known": known, "users": 1})
 
 
 def selection_error_rates(*, runs: int = 40, users: int = 1000, days: int = 30, seed: int = 1) -> pd.DataFrame:
