@@ -44,7 +44,7 @@ def kaplan_meier(durations: pd.DataFrame, *, level: float = 0.95) -> pd.DataFram
 
     References
     ----------
-    Kaplan & Meier (1958): kaplanmeier1958; Greenwood (1926): greenwood1926; Kalbfleisch & Prentice (1980), log-log.
+    Kaplan & Meier (1958): kaplanmeier1958; Greenwood (1926): greenwood1926; kalbfleisch1980 for the log-log interval.
 
     Examples
     --------

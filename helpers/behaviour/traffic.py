@@ -1,4 +1,4 @@
-"""Traffic: how much happens, when, by whom and on what, and which part of a change came from where (sunshapley1998).
+"""Traffic: how much happens, when, by whom and on what, and which part of a change came from where (sun1998).
 
 Two passes over the events are enough: `visit_hours` and `user_items`. Everything else is built on their results.
 """
@@ -723,7 +723,7 @@ def decompose(table: pd.DataFrame) -> pd.DataFrame:
 
     References
     ----------
-    Sun (1998), complete decomposition: sunshapley1998; Ang (2004) compares it with logarithmic means: ang2004.
+    Sun (1998), complete decomposition: sun1998; Ang (2004) compares it with logarithmic means: ang2004.
 
     Examples
     --------
