@@ -194,9 +194,14 @@ def selection_test(gaps: pd.DataFrame, *, days: int) -> dict[str, Any]:
       last w days, with confidence: exact (Clopper-Pearson) bounds at a joint error of 1 %.
 
     The second condition is what a sale at the end does not fulfil: it makes many users come, but not everybody.
-    Simulated ordinary logs (100 to 20,000 users, 7 to 120 days, mixed activity, growth, drop-out, weekly rhythm):
-    no alarm; with a sale at the end that triples the odds of coming: under 2 %, with one of factor 10: under 5 %.
-    Selected logs are found in more than 95 % where 300 users are known and 10 % of them would be absent otherwise.
+
+    Error rates on simulated logs (100 to 20,000 users, 7 to 120 days, light to heavy and mixed activity, growth,
+    drop-out, weekly rhythm; none of these numbers was tuned on a real file). Ordinary: 0 of 1,000 called selected; with
+    a sale in the last two days that doubles or triples the odds of coming 0 of 800, with one of factor ten 1.8 %. A
+    sale is mistaken most easily where nearly everybody comes every day. Selected on the last one or two days: found in
+    36 of 36 logs with more than 1,000 known users of whom 10 % or more would be absent otherwise, in 86 % with 300 to
+    1,000, in 45 % with 100 to 300; below 100 the verdict is mostly 'cannot tell'. Where under 3 % would be absent
+    anyway selection changes next to nothing and is not found.
 
     Returns
     -------
