@@ -122,8 +122,9 @@ def _find_header(name: str, lines: list[bytes], contract: Table, given: TableInp
     missing = next((w for w in wanted if w not in found), "")
     hint = nearest(missing, found) if missing and found else ""
     raise IntakeError(
-        f"{name}, line {top[0][0]}: expected a header with {', '.join(wanted)}; found {shown(', '.join(found))}. "
-        f"Column {missing!r} is missing. {hint} Map it under columns in the study file, or say header: false."
+        f"{name}, line {top[0][0]}: expected a header with {', '.join(wanted)}; "
+        f"found {shown(', '.join(found) or top[0][1])}. Column {missing!r} is missing. {hint} "
+        "Map it under columns in the study file, or say header: false."
     )
 
 

@@ -203,13 +203,16 @@ def _slices(chunk: bytes, *, first: bool) -> list[bytes]:
         starts, width = [0], len(chunk)
     else:
         starts, width = [len(chunk) * i // SLICES for i in range(SLICES)], SLICE
-    pieces = []
-    for start in starts:
-        piece = chunk[start : start + width]
-        begin = 0 if first and start == 0 else piece.find(b"\n") + 1
-        end = len(piece) if width == len(chunk) else piece.rfind(b"\n") + 1
-        pieces.append(piece[begin : max(end, begin)] or (piece if first and start == 0 else b""))
-    return pieces
+    return [_whole_lines(chunk[s : s + width], top=first and s == 0, end=width == len(chunk)) for s in starts]
+
+
+def _whole_lines(piece: bytes, *, top: bool, end: bool) -> bytes:
+    """A piece without the half lines at its ends; the top of the file is kept even where it has no line end."""
+    begin = 0 if top else piece.find(b"\n") + 1
+    stop = len(piece) if end else piece.rfind(b"\n") + 1
+    if b"\n" not in piece:
+        return piece if top else b""
+    return piece[begin : max(stop, begin)]
 
 
 class _Strict:
