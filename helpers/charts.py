@@ -21,7 +21,7 @@ import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from helpers.findings import Note, format_value
 
@@ -116,6 +116,13 @@ def _label(axes: Axes, title: str, x: str, y: str) -> None:
 
 def _number_axis(axis: Any, percent: bool) -> None:
     axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v * 100:g} %" if percent else f"{v:,.10g}"))
+
+
+def _log_axis(axis: Any) -> None:
+    """Plain numbers at 1, 2 and 5 of each power of ten: the usual labels are formulas."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _ends(table: pd.DataFrame, label: str, value: str) -> str:
@@ -473,8 +480,10 @@ def points(
             )
         if log_x:
             axes.set_xscale("log")
+            _log_axis(axes.xaxis)
         if log_y:
             axes.set_yscale("log")
+            _log_axis(axes.yaxis)
         _label(axes, title, x_label, y_label)
     alt = alt or f"Scatter plot. {title}. {len(table)} points; {y_label} against {x_label}."
     return Chart(figure, alt=alt, caption=caption)

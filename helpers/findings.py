@@ -309,7 +309,9 @@ def formula_safe(table: pd.DataFrame) -> pd.DataFrame:
     safe = table.copy()
     for column in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[column]):
-            safe[column] = [_harmless(v) if isinstance(v, str) else v for v in safe[column]]
+            # as objects, so that whole numbers beside others stay whole
+            cells = [_harmless(v) if isinstance(v, str) else v for v in safe[column]]
+            safe[column] = pd.Series(cells, index=safe.index, dtype="object")
     return safe.rename(columns={c: _harmless(str(c)) for c in safe.columns})
 
 

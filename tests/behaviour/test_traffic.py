@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_logs import START, WINDOW, complete, crowd, crowds, doubled, head, relabelled, shuffled
 
+from helpers import charts
 from helpers.behaviour import traffic
 from helpers.behaviour.sessions import BehaviourError
 from helpers.engine import as_table, hold
@@ -211,6 +212,15 @@ def test_every_decomposition_adds_up(rows):
     by_row = parts[["volume", "mix", "intensity"]].sum(axis=1).astype(float)
     assert np.allclose(by_row, parts.change.astype(float), atol=1e-9)
     assert parts.empty == (table.first_users.sum() == 0 or table.second_users.sum() == 0)
+
+
+def test_the_waterfall_goes_from_one_total_to_the_other():
+    hours, _ = passes(crowd(4))
+    table = traffic.period_segments(hours, traffic.two_periods(WINDOW))
+    steps = traffic.waterfall_steps(table, traffic.decompose(table), names=("before", "after"))
+    assert steps["value"][:4].sum() == pytest.approx(steps["value"].iloc[-1])
+    drawn = charts.waterfall(steps, label="step", value="value", total="total", title="", x_label="", y_label="views")
+    assert f"before {steps['value'][0]:,.0f}" in drawn.alt and f"after {steps['value'].iloc[-1]:,.0f}" in drawn.alt
 
 
 def test_a_new_segment_is_mix_and_volume_not_intensity():
