@@ -658,7 +658,7 @@ def time_to_convert(
     journeys, end, unit, by
         As in `durations`.
     hours : list of float, optional
-        When to read the curve; by default 60 even steps to the end of the window.
+        When to read the curve; by default 60 even steps over the first ten days, or over the whole log if it is shorter.
     min_units : int
         Segments with fewer units are left out, and a curve ends where fewer are still at risk.
     level : float
@@ -673,7 +673,7 @@ def time_to_convert(
     columns = ["segment", "hours", "at_risk", "bought_share", "bought_share_ci_low", "bought_share_ci_high"]
     counts = durations(journeys, end=end, unit=unit, by=by)
     names = {0: "all"} if by is None else segment_names(journeys, by)
-    longest = 0.0 if counts.empty else float(counts["time"].max())
+    longest = 0.0 if counts.empty else min(float(counts["time"].max()), 240.0)
     grid = [float(h) for h in np.linspace(0, longest, 61)] if hours is None else hours
     tables = []
     for segment, part in counts.groupby("segment"):
