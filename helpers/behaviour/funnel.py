@@ -658,7 +658,7 @@ def time_to_convert(
     journeys, end, unit, by
         As in `durations`.
     hours : list of float, optional
-        When to read the curve; by default 60 even steps over the first ten days, or over the whole log if it is shorter.
+        When to read the curve; by default 60 even steps over the first ten days, or less in a shorter log.
     min_units : int
         Segments with fewer units are left out, and a curve ends where fewer are still at risk.
     level : float
