@@ -19,9 +19,9 @@ import pandas as pd
 
 from helpers import facts as _facts_module
 from helpers import study as _study
-from helpers.facts import NO_EVENTS, log_facts
+from helpers.facts import NO_EVENTS, log_facts, order_facts
 from helpers.study import Study
-from helpers.tables import NEEDS
+from helpers.tables import NEEDS, absent
 
 YES, CAVEAT, NO = ANSWERS = ("answerable", "with caveat", "not answerable")
 
@@ -187,16 +187,18 @@ QUESTIONS: tuple[Question, ...] = (
        at_least("categories", 2, "all items are of one category"), not_thinned),
     _q("31 value tiers", "Who was here recently and often within the window (R and F)?",
        at_least("users", 30, PEOPLE),
-       not_selected("everybody was here in the last days, so recency says little; frequency holds", CAVEAT)),
+       not_selected("everybody was here in the last days, so recency says little; frequency holds", CAVEAT),
+       tables=("events or orders",)),
     _q("31 value tiers", "Who spends most (M), and what share of sales do the key customers bring?",
        tables=("orders",)),
     _q("32 segments", "Which groups of users behave alike within the window?",
        at_least("users", 50, PEOPLE),
-       not_selected("the groups describe users who stayed to the end, not all customers", CAVEAT)),
+       not_selected("the groups describe users who stayed to the end, not all customers", CAVEAT),
+       tables=("events or orders",)),
     _q("33 lifetime value", "What will a customer be worth over a lifetime (CLV)?",
        at_least("days", 84, DAYS), not_selected("nobody in it ever leaves, so a lifetime has no end"),
        at_least("repeat_day_buyers", 100, "{n} users bought on two days; this takes {least}"),
-       tables=("events", "orders")),
+       tables=("orders",)),
     _q("34 intent and churn", "Who will buy next within the window?",
        at_least("buyers", 100, BUYERS), at_least("days", 7, DAYS),
        not_selected("the last days are more active than any other time, so rates are too high", CAVEAT)),
@@ -228,7 +230,7 @@ def missing_tables(notebook: str, present: list[str] | tuple[str, ...]) -> list[
     >>> missing_tables("50_experiment", ["events", "orders"])
     ['campaigns', 'assignments']
     """
-    return [t for t in NEEDS[notebook] if t not in present]
+    return absent(NEEDS[notebook], present)
 
 
 def answer(question: Question, facts: dict[str, Any], present: list[str] | tuple[str, ...]) -> Answer:
@@ -238,11 +240,13 @@ def answer(question: Question, facts: dict[str, Any], present: list[str] | tuple
     >>> answer(q, NO_EVENTS, ["orders"]).because
     'needs the table feedback'
     """
-    absent = [t for t in question.tables if t not in present]
-    said = [(NO, f"needs the table{'s' if len(absent) > 1 else ''} {', '.join(absent)}")] if absent else []
-    if "events" in present and not facts["rows"] and question.tables:
+    lacking = absent(question.tables, present)
+    said = [(NO, f"needs the table{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}")] if lacking else []
+    # without events the facts are those of the orders: they say nothing on a question about events
+    log = "events" in present or ("orders" in present and not lacking)
+    if log and not facts["rows"] and question.tables:
         said.append((NO, "the log holds no rows"))
-    elif "events" in present:
+    elif log and facts["rows"]:
         said += [s for s in (rule(facts) for rule in question.rules) if s]
     degree = max((ANSWERS.index(a) for a, _ in said), default=0)
     because = "; ".join(dict.fromkeys(b for a, b in said if ANSWERS.index(a) == degree and degree))
@@ -273,7 +277,8 @@ def clock_warnings(facts: dict[str, Any]) -> list[str]:
 
 def warnings(facts: dict[str, Any], manifests: Mapping[str, dict[str, Any]]) -> tuple[str, ...]:
     """Sentences for the top of every report: what makes all figures of this log doubtful."""
-    found = [f"Intake: {note}." for note in manifests.get("events", {}).get("notes", ())]
+    log = manifests.get("events", manifests.get("orders", {}))
+    found = [f"Intake: {note}." for note in log.get("notes", ())]
     cut = sum(f["rejects"].get("truncated last line", 0) for m in manifests.values() for f in m.get("inputs", ()))
     if cut:
         found.append(
@@ -335,7 +340,9 @@ def assess(
 
 
 def _facts(study: Study, tables: dict[str, ir.Table]) -> dict[str, Any]:
-    return log_facts(tables["events"], time_zone=study.time_zone) if "events" in tables else dict(NO_EVENTS)
+    if "events" in tables:
+        return log_facts(tables["events"], time_zone=study.time_zone)
+    return order_facts(tables["orders"], time_zone=study.time_zone) if "orders" in tables else dict(NO_EVENTS)
 
 
 def _brings(tables: dict[str, ir.Table], manifests: Mapping[str, dict[str, Any]], table: str, column: str) -> bool:

@@ -18,6 +18,7 @@ import pandas as pd
 from helpers import study as _study
 from helpers.answerability import Assessment, assess, missing_tables
 from helpers.engine import connect
+from helpers.facts import purchases
 from helpers.findings import Findings, NotAnswerable, missing
 from helpers.intake import Ingested, ingest_all
 from helpers.study import ROOT, Study, load_study
@@ -44,6 +45,11 @@ class OpenStudy:
                 raise NotAnswerable(f"The study {self.study.name!r} has no table {name!r}.")
             return self.tables[name]
         raise AttributeError(name)
+
+    @property
+    def log(self) -> ir.Table:
+        """The events; in a study without events the order lines, each as a purchase."""
+        return self.events if self.has("events") else purchases(self.orders)
 
     @property
     def name(self) -> str:
@@ -152,9 +158,10 @@ class OpenStudy:
         """Study, rows, users, window, zone and data hash in one line."""
         first, last = self.window
         parts = [f"{self.study.title}"]
-        if "events" in self.ingested:
-            manifest = self.ingested["events"].manifest
-            parts.append(f"{manifest['rows']:,} events of {self.users:,} users")
+        log = next((t for t in ("events", "orders") if t in self.ingested), "")
+        if log:
+            rows = self.ingested[log].manifest["rows"]
+            parts.append(f"{rows:,} {'events' if log == 'events' else 'order lines'} of {self.users:,} users")
         parts.append(f"{first:%Y-%m-%d} … {last:%Y-%m-%d} ({self.study.time_zone})")
         parts.append(f"data {self.data_hash[:12]}")
         return " · ".join(parts)

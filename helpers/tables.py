@@ -267,8 +267,21 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "10_data_quality": ("events",),
     "20_traffic": ("events",),
     "21_funnel": ("events",),
-    "32_segments": ("events",),
+    "31_value_tiers": ("events or orders",),
+    "32_segments": ("events or orders",),
     "40_association_rules": ("events",),
     "50_experiment": ("campaigns", "assignments", "orders"),
 }
-"""Notebook → the tables without which it cannot run. A new notebook adds its line here."""
+"""Notebook → the tables without which it cannot run. A new notebook adds its line here.
+
+A need such as 'events or orders' is met by either table.
+"""
+
+
+def absent(needs: tuple[str, ...], present: list[str] | tuple[str, ...]) -> list[str]:
+    """The needs that no table of a study meets.
+
+    >>> absent(("events or orders", "items"), ["orders"])
+    ['items']
+    """
+    return [need for need in needs if not set(need.split(" or ")) & set(present)]

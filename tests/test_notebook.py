@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -80,6 +81,26 @@ def test_caveats_stand_under_the_opening_line(study_file: Callable[..., Path], l
     page = open_study(study_file(events=log), "21_funnel")._repr_html_()
     first, *rest = re.findall(r'<p class="smn-note" role="note">(.*?)</p>', page)
     assert first.startswith("Test · ") and any("With caveat: some first looks" in r for r in rest)
+
+
+ORDERS = {"order_id": [1, 2, 3], "user_id": [7, 7, 8], "item_id": 1, "category_id": 1, "quantity": 2, "unit_price": 5.0}
+ORDERS = pd.DataFrame(ORDERS).assign(timestamp=1_511_604_000 + 86_400 * np.array([0, 4, 8]))
+
+
+def test_a_study_of_orders_alone_is_read_as_purchases(study_file: Callable[..., Path]) -> None:
+    many = [ORDERS.assign(user_id=n, order_id=9 * n + ORDERS["order_id"]) for n in range(60)]
+    study = open_study(study_file(orders=pd.concat(many)), "32_segments")
+    log = study.log.execute()
+    assert set(log["behavior"]) == {"buy"} and len(log) == 180 and {"day", "hour"} <= set(log)
+    assert (study.users, study.buyers) == (60, 60) and "180 order lines of 60 users" in repr(study)
+    assert study.assessment.facts["days"] == 9 and not any("day" in w for w in study.assessment.warnings)
+
+
+def test_questions_about_events_are_not_asked_of_orders(study_file: Callable[..., Path]) -> None:
+    with pytest.raises(NotAnswerable, match="It needs the tables events, which"):
+        open_study(study_file(orders=ORDERS), "21_funnel")
+    answers = open_study(study_file(orders=ORDERS), "31_value_tiers").assessment.of("21_funnel")
+    assert {a.because for a in answers} == {"needs the table events"}
 
 
 @pytest.mark.parametrize("rows", [1, 3])
