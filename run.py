@@ -3,6 +3,7 @@
     python run.py reports [STUDY]    run the notebooks on a study and publish their pages (the demo shop first)
     python run.py new FILE           look at a file and write a first study file for it
     python run.py check STUDY        account for every line, and say what the data can answer
+    python run.py convert LAYOUT FILE  make the table of orders of a public file (cdnow, online_retail)
     python run.py lab                open the notebooks in JupyterLab
     python run.py simulate           make a demo shop
     python run.py test               run all checks

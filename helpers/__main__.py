@@ -1,4 +1,4 @@
-"""The command line: python run.py reports | test | lab | new FILE | check STUDY | simulate."""
+"""The command line: python run.py reports | test | lab | new FILE | check STUDY | convert LAYOUT FILE | simulate."""
 
 from __future__ import annotations
 
@@ -63,6 +63,18 @@ def new(
     from helpers.report.check import new_study
 
     new_study(file, name=name, force=force, say=say)
+
+
+@app.command()
+def convert(
+    layout: Annotated[str, typer.Argument(help="cdnow or online_retail")],
+    file: Annotated[Path, typer.Argument(help="The file as its publisher gives it.")],
+    output: Annotated[Path | None, typer.Option(help="CSV to write; by default where the study looks.")] = None,
+) -> None:
+    """Turn a public order file into a table of orders for its ready-made study."""
+    from helpers.intake.convert import convert as converted
+
+    say(f"Wrote {converted(layout, file, output=output)}. Next: python run.py reports {layout}")
 
 
 @app.command()

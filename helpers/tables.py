@@ -49,7 +49,8 @@ class Table:
 
     `key` names the columns that identify a row (empty: a row has no key, equal rows are duplicates).
     `clock` names the instant that places a row in the study's window; intake adds `day` (the calendar day
-    in the study's time zone) and `hour` (0…23) beside it. `order` is the sort order on disk.
+    in the study's time zone) and `hour` (0…23) beside it. `order` is the sort order on disk. `repeats`: where the study
+    says `duplicates: keep`, rows with the same key are kept.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Table:
     key: tuple[str, ...] = ()
     clock: str = ""
     order: tuple[str, ...] = ()
+    repeats: bool = False
 
     def column(self, name: str) -> Column:
         """The column called `name`; KeyError when the contract has none."""
@@ -122,6 +124,7 @@ TABLES: dict[str, Table] = {
             key=("order_id", "item_id"),
             clock="timestamp",
             order=("user_id", "timestamp", "order_id", "item_id"),
+            repeats=True,
         ),
         Table(
             "items",

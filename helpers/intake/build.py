@@ -326,7 +326,8 @@ class _Doubles:
     def __init__(self, build: TableBuild, by: list[str]) -> None:
         self.build = build
         self.key = list(build.contract.key)
-        self.drop_equal = bool(self.key) or build.given.duplicates == "drop"
+        must_be_unique = bool(self.key) and not build.contract.repeats
+        self.drop_equal = must_be_unique or build.given.duplicates == "drop"
         self.counts: dict[str, Any] = {"exact": 0, "key": 0, "by_file": Counter()}
         self.found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self.before: pa.Table | None = None
@@ -343,7 +344,8 @@ class _Doubles:
         equal = _equal_rows(table, content, doubled, first[doubled]) if self.key else np.ones(len(doubled), bool)
         keep = ~same_key
         if not self.drop_equal:
-            self.counts["exact"] += len(doubled)
+            self.counts["exact"] += int(equal.sum())
+            self.counts["key"] += int((~equal).sum())
             keep[:] = True
         else:
             self._count(at[doubled], at[first[doubled]], equal)
