@@ -7,39 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
 from helpers.customers.clusters import Prepared, Verdict, agreement, ceiling, kmeans, why
+from helpers.customers.measures import FEATURES
 from helpers.findings import Estimate, missing
 from helpers.privacy import HIDDEN, suppress
-
-FEATURES: dict[str, tuple[str, str]] = {
-    "recency_days": ("days from the last active day to the end of the window; 0 = active on its last day", "days"),
-    "active_days": ("days with at least one action", "days"),
-    "actions": ("actions of all four kinds", "actions"),
-    "actions_per_day": ("actions ÷ active days", "actions a day"),
-    "pv": ("page views", "actions"),
-    "fav": ("favourites", "actions"),
-    "cart": ("items put into the cart", "actions"),
-    "buy": ("purchases", "actions"),
-    "items": ("different items touched", "items"),
-    "categories": ("different categories touched", "categories"),
-    "fav_rate": ("favourites ÷ page views", "per view"),
-    "cart_rate": ("carts ÷ page views", "per view"),
-    "buy_rate": ("purchases ÷ page views: conversion", "per view"),
-    "night_share": ("share of actions from 0:00 to 5:59", "share of actions"),
-    "orders": ("orders placed", "orders"),
-    "pieces": ("pieces bought", "pieces"),
-    "list_amount": ("pieces × list price, before discounts", "money"),
-    "discount_amount": ("money taken off", "money"),
-    "spend": ("money paid: list amount − discounts", "money"),
-    "discount_share": ("discounts ÷ list amount", "share of list price"),
-    "average_price": ("list amount ÷ pieces", "money a piece"),
-}
-"""Column of the feature table → definition and unit. All are measured inside the window only."""
 
 RATIOS: dict[str, tuple[str, str, float]] = {
     "fav_rate": ("fav", "pv", 20.0),
@@ -57,87 +32,6 @@ CLUSTER_BY = "active_days, actions_per_day, categories, fav_rate, cart_rate, buy
 
 class SegmentsError(ValueError):
     """An argument of this module is wrong; the message names it, its value and the cure."""
-
-
-# ── features ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def features(events: ir.Table, *, window: tuple, orders: ir.Table | None = None) -> ir.Table:
-    """What each user did inside the window: one row a user.
-
-    Parameters
-    ----------
-    events : Ibis table
-        The behaviour log with `day` and `hour` in the study's time zone.
-    window : (first, last)
-        Whole days, both inclusive; rows outside are left out.
-    orders : Ibis table, optional
-        The order lines with `day`; adds the money columns (missing for users without an order).
-
-    Returns
-    -------
-    Ibis table
-        user_id, night (actions from 0:00 to 5:59) and the columns of `FEATURES`. A ratio without a denominator
-        is missing. No order of rows.
-
-    Examples
-    --------
-    >>> log = ibis.memtable({"user_id": [1, 1, 1], "item_id": [7, 7, 8], "category_id": [3, 3, 3],
-    ...     "behavior": ["pv", "buy", "pv"], "day": ["2017-11-25", "2017-11-25", "2017-11-27"], "hour": [21, 22, 1]})
-    >>> user_table(features(log, window=("2017-11-25", "2017-12-03")))[["recency_days", "active_days", "buy_rate"]]
-             recency_days  active_days  buy_rate
-    user_id
-    1                   6            2       0.5
-    """
-    first, last = (ibis.date(pd.Timestamp(day).strftime("%Y-%m-%d")) for day in window)
-    log = _inside(events, first, last)
-    counts = {b: log.behavior.cases((b, 1), else_=0).sum().cast("int64") for b in ("pv", "fav", "cart", "buy")}
-    users = log.group_by("user_id").agg(
-        last_day=log.day.max(), active_days=log.day.nunique(), actions=log.count(), **counts,
-        items=log.item_id.nunique(), categories=log.category_id.nunique(),
-        night=(log.hour < 6).ifelse(1, 0).sum().cast("int64"),
-    )  # fmt: skip
-    users = users.mutate(recency_days=last.delta(users.last_day, unit="day"), **_ratios(users)).drop("last_day")
-    if orders is None:
-        return users
-    money = _money(_inside(orders, first, last))
-    return users.left_join(money, "user_id").drop("user_id_right")
-
-
-def _inside(table: ir.Table, first: ir.DateScalar, last: ir.DateScalar) -> ir.Table:
-    table = table.mutate(day=table.day.cast("date"))
-    return table.filter((table.day >= first) & (table.day <= last))
-
-
-def _ratios(users: ir.Table) -> dict[str, ir.Value]:
-    return {
-        "actions_per_day": users.actions / users.active_days,
-        **{f"{b}_rate": users[b] / users.pv.nullif(0) for b in ("fav", "cart", "buy")},
-        "night_share": users.night / users.actions,
-    }
-
-
-def _money(lines: ir.Table) -> ir.Table:
-    off = lines.discount.fill_null(0.0) if "discount" in lines.columns else ibis.literal(0.0)
-    users = lines.group_by("user_id").agg(
-        orders=lines.order_id.nunique(),
-        pieces=lines.quantity.sum().cast("float64"),
-        list_amount=(lines.quantity * lines.unit_price).sum().cast("float64"),
-        discount_amount=off.sum().cast("float64") if "discount" in lines.columns else off,
-    )
-    return users.mutate(
-        spend=users.list_amount - users.discount_amount,
-        discount_share=users.discount_amount / users.list_amount.nullif(0),
-        average_price=users.list_amount / users.pieces.nullif(0),
-    )
-
-
-def user_table(users: ir.Table) -> pd.DataFrame:
-    """The features in memory: one row a user, indexed and ordered by user_id.
-
-    The index never leaves the machine: pages and result tables show groups only.
-    """
-    return users.execute().sort_values("user_id").set_index("user_id")
 
 
 def dictionary(users: pd.DataFrame) -> pd.DataFrame:
@@ -182,7 +76,7 @@ def prepare(
     Parameters
     ----------
     users : DataFrame
-        One row a user, from `user_table`.
+        One row a user, from `measures.user_table`.
     columns : str or list of str
         Features to use, as a list or as text with commas.
     log : bool
@@ -344,7 +238,7 @@ def profile(
     Parameters
     ----------
     users : DataFrame
-        One row a user, from `user_table`.
+        One row a user, from `measures.user_table`.
     prepared, labels
         What was clustered, and the segment of every user.
     min_cell : int

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.customers import clusters as c
+from helpers.customers import measures as m
 from helpers.customers import segments as s
 from helpers.customers.clusters import Prepared, Verdict
 from helpers.customers.segments import SegmentsError
@@ -36,7 +37,7 @@ def as_orders(rows: list[tuple]) -> pd.DataFrame:
 
 def table(rows: list[tuple], orders: list[tuple] | None = None) -> pd.DataFrame:
     lines = None if orders is None else ibis.memtable(as_orders(orders))
-    return s.user_table(s.features(ibis.memtable(as_log(rows)), window=WINDOW, orders=lines))
+    return m.user_table(m.features(ibis.memtable(as_log(rows)), window=WINDOW, orders=lines))
 
 
 # features
