@@ -165,6 +165,56 @@ def add_rate(
     return table.assign(**{c: np.where(known, v, np.nan) for c, v in columns.items()})
 
 
+def add_rate_by_cluster(
+    table: pd.DataFrame, *, successes: str, trials: str, clusters: str, name: str = "rate", level: float = 0.95
+) -> pd.DataFrame:
+    """A rate whose trials come in clusters, such as the visits of one user, with its interval in every row.
+
+    A Wilson interval for the effective number of trials n / d. The design effect d is the variance of the ratio of sums
+    when whole clusters are drawn, m / (m − 1) · Σ (y − p·x)² / n², over p (1 − p) / n; never below 1.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a group, with counts, and the sums over its clusters of x², x·y and y² as `xx`, `xy`, `yy`.
+    successes, trials, clusters : str
+        Names of the columns Σ y, Σ x, and m, the number of clusters with x > 0.
+    name : str
+        Name of the new column; its interval is `<name>_ci_low`, `<name>_ci_high`.
+    level : float
+        As in `wilson`.
+
+    Returns
+    -------
+    DataFrame
+        A copy with three more columns, 0…1; all three missing in rows without trials.
+
+    References
+    ----------
+    Kish (1965), the design effect: kish1965.
+
+    Examples
+    --------
+    Two users, 2 of 2 and 0 of 2 visits: four visits say as much as one.
+
+    >>> t = pd.DataFrame({"y": [2], "x": [4], "users": [2], "xx": [8], "xy": [4], "yy": [4]})
+    >>> add_rate_by_cluster(t, successes="y", trials="x", clusters="users").iloc[0, -3:].astype(float).round(3).tolist()
+    [0.5, 0.055, 0.945]
+    >>> [round(v, 3) for v in wilson(0.5, 1)]
+    [0.055, 0.945]
+    """
+    y, n, m = (table[c].to_numpy(float) for c in (successes, trials, clusters))
+    p = y / np.maximum(n, 1)
+    spread = table.yy.to_numpy(float) - 2 * p * table.xy.to_numpy(float) + p * p * table.xx.to_numpy(float)
+    variance = spread / np.maximum(n, 1) ** 2 * m / np.maximum(m - 1, 1)
+    simple = p * (1 - p) / np.maximum(n, 1)
+    known = (simple > 0) & (m > 1)
+    effect = np.where(known, np.maximum(variance / np.where(known, simple, 1), 1), 1)
+    low, high = wilson(np.minimum(p * n / effect, n / effect), n / effect, level=level)
+    columns = {name: p, f"{name}_ci_low": low, f"{name}_ci_high": high}
+    return table.assign(**{c: np.where(n > 0, v, np.nan) for c, v in columns.items()})
+
+
 def widths(true_rate: float, trials: list[int], *, level: float = 0.95) -> pd.DataFrame:
     """The interval of the same rate for several numbers of trials: width shrinks with √n.
 
