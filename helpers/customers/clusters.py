@@ -25,6 +25,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import cross_val_predict
 from threadpoolctl import ThreadpoolController
 
+from helpers.customers.measures import why
 from helpers.findings import Estimate, Note, missing
 
 FIT_ON, SILHOUETTE_ON, COMPARE_ON = 100_000, 10_000, 1_000
@@ -664,10 +665,6 @@ def beside(criteria: pd.DataFrame, name: str) -> pd.DataFrame:
         if name + tail in criteria.columns and not criteria.empty
     ]
     return pd.concat(parts, ignore_index=True) if parts else missing(["k", "series", "value"], why(criteria))
-
-
-def why(table: pd.DataFrame) -> str:
-    return table.attrs.get("reason", "nothing to show")
 
 
 def quality(

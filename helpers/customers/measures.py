@@ -62,8 +62,8 @@ def features(events: ir.Table, *, window: tuple, orders: ir.Table | None = None)
     user_id
     1                   6            2       0.5
     """
-    first, last = _ends(window)
-    log = _inside(events, first, last)
+    last = _ends(window)[1]
+    log = inside(events, window=window)
     counts = {b: log.behavior.cases((b, 1), else_=0).sum().cast("int64") for b in ("pv", "fav", "cart", "buy")}
     users = log.group_by("user_id").agg(
         last_day=log.day.max(), active_days=log.day.nunique(), actions=log.count(), **counts,
@@ -80,7 +80,9 @@ def _ends(window: tuple) -> list[ir.DateScalar]:
     return [ibis.date(pd.Timestamp(day).strftime("%Y-%m-%d")) for day in window]
 
 
-def _inside(table: ir.Table, first: ir.DateScalar, last: ir.DateScalar) -> ir.Table:
+def inside(table: ir.Table, *, window: tuple) -> ir.Table:
+    """The rows whose `day` lies in the window of whole days, both ends included."""
+    first, last = _ends(window)
     table = table.mutate(day=table.day.cast("date"))
     return table.filter((table.day >= first) & (table.day <= last))
 
@@ -118,8 +120,8 @@ def spending(orders: ir.Table, *, window: tuple) -> ir.Table:
     user_id
     1             2   13.0                   6
     """
-    first, last = _ends(window)
-    lines = _inside(orders, first, last)
+    last = _ends(window)[1]
+    lines = inside(orders, window=window)
     off = lines.discount.fill_null(0.0) if "discount" in lines.columns else ibis.literal(0.0)
     users = lines.group_by("user_id").agg(
         orders=lines.order_id.nunique(),
@@ -142,3 +144,8 @@ def user_table(users: ir.Table) -> pd.DataFrame:
     The index never leaves the machine: pages and result tables show groups only.
     """
     return users.execute().sort_values("user_id").set_index("user_id")
+
+
+def why(table: pd.DataFrame | pd.Series) -> str:
+    """The reason that an empty table carries."""
+    return table.attrs.get("reason", "nothing to show")

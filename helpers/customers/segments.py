@@ -11,8 +11,8 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from helpers.customers.clusters import Prepared, Verdict, agreement, ceiling, kmeans, why
-from helpers.customers.measures import FEATURES
+from helpers.customers.clusters import Prepared, Verdict, agreement, ceiling, kmeans
+from helpers.customers.measures import FEATURES, why
 from helpers.findings import Estimate, missing
 from helpers.privacy import HIDDEN, suppress
 
