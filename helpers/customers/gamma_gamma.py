@@ -1,0 +1,216 @@
+"""Gamma-Gamma: what a customer spends on an average order (Fader, Hardie and Lee 2005; Fader and Hardie 2013).
+
+The amount of an order is gamma (p, ν) distributed with the customer's own rate ν, and ν is gamma (q, v) over customers.
+Customers with few orders are pulled towards the mean of all. The model takes for granted that amount and frequency are
+unrelated over customers: look at `spend_frequency` first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize
+from scipy.special import digamma, gammaln
+from scipy.stats import norm, spearmanr
+
+from helpers.customers.bgnbd import FitError
+from helpers.findings import Estimate
+
+BOX = 12.0
+
+
+@dataclass(frozen=True)
+class Spend:
+    """The three parameters, all > 0; v in currency units."""
+
+    p: float
+    q: float
+    v: float
+
+    def __post_init__(self) -> None:
+        for name in ("p", "q", "v"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0):
+                raise FitError(f"{name}: {value!r} is out of range; give a finite number above 0")
+
+    @property
+    def population_mean(self) -> float:
+        """Mean amount of an order over all customers, p v / (q − 1); infinite for q ≤ 1."""
+        return self.p * self.v / (self.q - 1) if self.q > 1 else np.inf
+
+
+def log_likelihood(spend: Spend, table: pd.DataFrame) -> float:
+    """Log-likelihood of the customers' mean amounts.
+
+    ln L = Σ lnΓ(px + q) − lnΓ(px) − lnΓ(q) + q ln v + (px − 1) ln m + px ln x − (px + q) ln(v + x m);
+    higher is better.
+
+    Parameters
+    ----------
+    spend : Spend
+        p, q, v.
+    table : DataFrame
+        One row a customer: frequency x (number of orders behind the mean), monetary m (mean amount, currency units).
+        Rows without an order or with m ≤ 0 or missing say nothing and are left out.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    x = 1, m = 1 and p = q = v = 1: L = v / (v + m)² = 1/4.
+
+    >>> round(log_likelihood(Spend(1, 1, 1), pd.DataFrame({"frequency": [1], "monetary": [1.0]})), 4)
+    -1.3863
+    """
+    x, m, _ = _used(table, None)
+    return float(-_loss(np.log([spend.p, spend.q, spend.v]), x, m, np.ones(len(x)))[0])
+
+
+def _used(table: pd.DataFrame, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x, m = table["frequency"].to_numpy(float), table["monetary"].to_numpy(float, na_value=np.nan)
+    count = np.ones(len(x)) if weights is None else np.asarray(weights, float)
+    known = (x > 0) & (np.nan_to_num(m) > 0) & (count > 0)
+    return x[known], m[known], count[known]
+
+
+def _loss(logs: np.ndarray, x: np.ndarray, m: np.ndarray, count: np.ndarray) -> tuple[float, np.ndarray]:
+    """Minus the log-likelihood and its gradient in the logs of p, q, v."""
+    p, q, v = np.exp(logs)
+    shape, total = p * x, v + x * m
+    value = gammaln(shape + q) - gammaln(shape) - gammaln(q) + q * np.log(v)
+    value += (shape - 1) * np.log(m) + shape * np.log(x) - (shape + q) * np.log(total)
+    both = digamma(shape + q) - np.log(total)
+    d_p = x * (both - digamma(shape) + np.log(m) + np.log(x))
+    d_q = both - digamma(q) + np.log(v)
+    d_v = q / v - (shape + q) / total
+    return -count @ value, -np.array([count @ d for d in (d_p, d_q, d_v)]) * (p, q, v)
+
+
+def fit(table: pd.DataFrame, *, weights: np.ndarray | None = None, start: Spend | None = None) -> Spend:
+    """Fit the Gamma-Gamma model by maximum likelihood, with the exact gradient.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As for `log_likelihood`.
+    weights : array, optional
+        How often each customer counts, ≥ 0.
+    start : Spend, optional
+        Where to begin, for refits.
+
+    Returns
+    -------
+    Spend
+
+    Raises
+    ------
+    FitError
+        Fewer than ten customers with amounts, all amounts equal, no convergence, or q ≤ 1 (the mean would be infinite).
+
+    References
+    ----------
+    Fader and Hardie (2013): faderhardie2013.
+
+    Examples
+    --------
+    >>> fit(pd.DataFrame({"frequency": [1, 2], "monetary": [3.0, 3.0]}))
+    Traceback (most recent call last):
+    helpers.customers.bgnbd.FitError: 2 customers with repeat orders of known amount; it takes 10
+    """
+    x, m, count = _used(table, weights)
+    if len(x) < 10:
+        raise FitError(f"{len(x)} customers with repeat orders of known amount; it takes 10")
+    if m.max() - m.min() < 1e-9 * m.max():
+        raise FitError("all customers spend the same amount: there is no spread to model; use that amount")
+    scale, total = float(np.average(m, weights=count)), count.sum()
+    begin = np.log([start.p, start.q, start.v / scale]) if start else np.log([2.0, 3.0, 1.0])
+
+    def mean_loss(at: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = _loss(at, x, m / scale, count)
+        return value / total, gradient / total
+
+    exact = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000, "maxfun": 4000}
+    found = minimize(mean_loss, begin, jac=True, method="L-BFGS-B", bounds=[(-BOX, BOX)] * 3, options=exact)
+    p, q, v = np.exp(found.x)
+    if np.abs(mean_loss(found.x)[1]).max() > 1e-4 or np.abs(found.x).max() > 0.99 * BOX:
+        raise FitError(f"no convergence (p = {p:.3g}, q = {q:.3g}, v = {v * scale:.3g}); take more customers")
+    if q <= 1:
+        raise FitError(f"q = {q:.3g} is not above 1: a few huge orders make the mean infinite; check the amounts")
+    return Spend(float(p), float(q), float(v * scale))
+
+
+def expected_amount(spend: Spend, table: pd.DataFrame) -> np.ndarray:
+    """Expected amount of an order of each customer, given the orders seen.
+
+    E[Z | x, m] = p (v + x m) / (p x + q − 1): between the customer's mean and the mean of all; a customer without a
+    known amount gets the mean of all.
+
+    Parameters
+    ----------
+    spend, table
+        As for `log_likelihood`.
+
+    Returns
+    -------
+    array
+        One value a row, currency units.
+
+    Examples
+    --------
+    >>> two = pd.DataFrame({"frequency": [0, 2], "monetary": [np.nan, 9.0]})
+    >>> expected_amount(Spend(2.0, 3.0, 6.0), two)
+    array([6., 8.])
+    """
+    x, m = table["frequency"].to_numpy(float), table["monetary"].to_numpy(float, na_value=np.nan)
+    x = np.where(np.nan_to_num(m) > 0, x, 0)
+    return spend.p * (spend.v + x * np.nan_to_num(m)) / (spend.p * x + spend.q - 1)
+
+
+def simulate_amounts(
+    spend: Spend, table: pd.DataFrame, *, purchases: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """One random total amount of `purchases` further orders of each customer: own rate ν drawn, then the orders.
+
+    ν | x, m ~ gamma (p x + q, v + x m), and the sum of n orders is gamma (p n, ν).
+    """
+    x, m = table["frequency"].to_numpy(float), table["monetary"].to_numpy(float, na_value=np.nan)
+    x = np.where(np.nan_to_num(m) > 0, x, 0)
+    rate = rng.gamma(spend.p * x + spend.q) / (spend.v + x * np.nan_to_num(m))
+    return rng.gamma(spend.p * np.asarray(purchases, float)) / rate
+
+
+def spend_frequency(table: pd.DataFrame, *, level: float = 0.95) -> Estimate:
+    """Rank correlation of frequency and mean amount over repeat customers, −1…1; the model wants about 0.
+
+    Spearman's correlation with Fisher's interval (standard error √(1.06 / (n − 3))).
+
+    Parameters
+    ----------
+    table : DataFrame
+        As for `log_likelihood`.
+    level : float
+        Confidence level, 0.5…0.999.
+
+    Returns
+    -------
+    Estimate
+        Missing with fewer than ten repeat customers, or when one of the two does not vary.
+
+    Examples
+    --------
+    >>> spend_frequency(pd.DataFrame({"frequency": [1], "monetary": [2.0]})).reason
+    'fewer than ten customers with repeat orders of known amount'
+    """
+    x, m, _ = _used(table, None)
+    if len(x) < 10:
+        return Estimate.missing("fewer than ten customers with repeat orders of known amount")
+    if x.min() == x.max() or m.min() == m.max():
+        return Estimate.missing("frequency or amount does not vary")
+    rank = float(spearmanr(x, m).statistic)
+    spread = norm.ppf(0.5 + level / 2) * np.sqrt(1.06 / (len(x) - 3))
+    low, high = np.tanh(np.arctanh(np.clip(rank, -0.999999, 0.999999)) + np.array([-spread, spread]))
+    return Estimate(rank, float(low), float(high))
