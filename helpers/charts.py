@@ -565,3 +565,48 @@ def waterfall(
         _label(axes, title, y_label, x_label)
     steps = "; ".join(f"{_text(name)} {word}" for name, word in zip(table[label], words, strict=True))
     return Chart(figure, alt=alt or f"Waterfall chart. {title}. {steps}.", caption=caption)
+
+
+def stacked(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    series: str,
+    title: str,
+    x_label: str,
+    y_label: str,
+    percent: bool = False,
+    caption: str = "",
+    alt: str = "",
+) -> Chart | Note:
+    """One bar a value of `x`, built of one piece a series; negative pieces hang below zero.
+
+    One row a piece. Rows without a value are gaps; at most about 60 bars can be read.
+    """
+    if note := _reason(table, y):
+        return note
+    names = list(dict.fromkeys(table[series]))
+    places = {v: i for i, v in enumerate(dict.fromkeys(table[x].sort_values()))}
+    figure, axes = canvas()
+    with mpl.rc_context(THEME):
+        ends = {1: np.zeros(len(places)), -1: np.zeros(len(places))}
+        for i, name in enumerate(names):
+            part = table[(table[series] == name) & table[y].notna()]
+            at, value = part[x].map(places).to_numpy(int), part[y].to_numpy(float)
+            base = np.where(value < 0, ends[-1][at], ends[1][at])
+            axes.bar(at, value, bottom=base, color=COLORS[i % len(COLORS)], width=0.8, label=_in_legend(name))
+            for sign in (1, -1):
+                np.add.at(ends[sign], at, np.where(value * sign > 0, value, 0))
+        axes.axhline(0, color=QUIET, linewidth=1)
+        step = -(-len(places) // 12)
+        shown = list(places.items())[::step]
+        axes.set_xticks([i for _, i in shown], [_text(v) for v, _ in shown], rotation=30, ha="right")
+        axes.grid(visible=False, axis="x")
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        _number_axis(axes.yaxis, percent)
+        _label(axes, title, x_label, y_label)
+    totals = table[y].astype(float).groupby(table[series], sort=False).mean()
+    said = ", ".join(f"{_text(n)} {format_value(float(v), y)}" for n, v in totals.items())
+    alt = alt or f"Stacked bars. {title}. {len(places)} bars; mean of each piece: {said}."
+    return Chart(figure, alt=alt, caption=caption)

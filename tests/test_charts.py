@@ -28,6 +28,7 @@ FIGURES: dict[str, Callable[[pd.DataFrame], Chart | Note]] = {
     "heatmap": lambda t: charts.heatmap(t.set_index("g"), title="Title", x_label="x", y_label="y", unit="rows"),
     "histogram": lambda t: charts.histogram(t["n"], title="Title", x_label="x", y_label="y", marks={1.5: "seen"}),
     "waterfall": lambda t: charts.waterfall(t.assign(w=False), label="g", value="n", total="w", **LABELS),
+    "stacked": lambda t: charts.stacked(t.assign(s="piece"), x="g", y="n", series="s", **LABELS),
     "network": lambda t: charts.network(
         t.assign(to="x"), source="g", target="to", weight="n", title="Title", source_label="from", target_label="to",
         weight_label="n",
@@ -143,3 +144,10 @@ def test_truth_is_drawn_only_where_it_is_known() -> None:
     figure = partial(charts.intervals, label="g", value="n", **ENDS, title="T", x_label="x", truth="t")
     known, unknown = figure(TABLE.assign(t=2.0)).svg(), figure(TABLE.assign(t=np.nan)).svg()
     assert charts.TRUTH in known and charts.TRUTH not in unknown
+
+
+def test_stacked_pieces_add_up_above_and_below_zero() -> None:
+    table = pd.DataFrame({"g": ["a", "a", "a", "b"], "n": [3, 2, -4, 1], "s": ["x", "y", "z", "x"]})
+    axes = charts.stacked(table, x="g", y="n", series="s", **LABELS).figure.axes[0]
+    ends = [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in axes.patches]
+    assert ends == [(0, 3), (0, 1), (3, 5), (0, -4)]
