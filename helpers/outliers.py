@@ -134,20 +134,40 @@ def cusum(z: np.ndarray | pd.Series, *, k: float = 0.5, h: float = 5.0) -> pd.Da
     2    5.0    up      1
     3    0.0         <NA>
     """
+    numbers = np.asarray(z, dtype=float)
+    upper, lower, alarm = np.zeros(len(numbers)), np.zeros(len(numbers)), np.full(len(numbers), "", dtype=object)
+    starts, place = pd.array([None] * len(numbers), dtype="Int64"), 0
+    while place < len(numbers):
+        high, low, began = first_run(numbers[place:], k=k, h=h)
+        end = place + len(high)
+        upper[place:end], lower[place:end] = high, low
+        if began is not None:
+            alarm[end - 1], starts[end - 1] = "up" if high[-1] > h else "down", place + began
+        place = end
+    return pd.DataFrame({"upper": upper, "lower": lower, "alarm": alarm, "began": starts})
+
+
+def first_run(z: np.ndarray, *, k: float, h: float) -> tuple[np.ndarray, np.ndarray, int | None]:
+    """Both sums of `cusum` up to the first alarm, and the position at which the alarming one left 0.
+
+    Without an alarm the sums reach to the end and the position is None.
+
+    >>> first_run(np.array([0.0, 3.0, 3.0, 0.0]), k=0.5, h=4)
+    (array([0. , 2.5, 5. ]), array([0., 0., 0.]), 1)
+    """
     if not (k >= 0 and h > 0):
         raise OutlierError(f"k {k!r} and h {h!r}: k must be 0 or more, h above 0; the usual pair is 0.5 and 5")
-    steps, sums, since = [], [0.0, 0.0], [0, 0]
-    for place, value in enumerate(np.asarray(z, dtype=float)):
-        if not np.isnan(value):
+    upper, lower, sums = [], [], [0.0, 0.0]
+    since = [0, 0]
+    for place, value in enumerate(z.tolist()):
+        if value == value:  # a missing day leaves the sums as they are
             sums = [max(0.0, sums[0] + value - k), max(0.0, sums[1] - value - k)]
         since = [s if c > 0 else place + 1 for s, c in zip(since, sums, strict=True)]
-        side = int(sums[1] > sums[0])
-        alarm = ("up", "down")[side] if sums[side] > h else ""
-        steps.append((*sums, alarm, since[side] if alarm else None))
-        if alarm:
-            sums, since = [0.0, 0.0], [place + 1, place + 1]
-    table = pd.DataFrame(steps, columns=["upper", "lower", "alarm", "began"])
-    return table.astype({"upper": float, "lower": float, "alarm": object, "began": "Int64"})
+        upper.append(sums[0])
+        lower.append(sums[1])
+        if max(sums) > h:
+            return np.array(upper), np.array(lower), since[0] if sums[0] > h else since[1]
+    return np.array(upper), np.array(lower), None
 
 
 def average_run_length(*, shift: float = 0.0, k: float = 0.5, h: float = 5.0) -> float:

@@ -1,12 +1,10 @@
 """Early warning: which day is out of the ordinary, by how much, and which part of the shop moved it.
 
 One pass over the events is enough: `measure`. History is judged by STL (cleveland1990) and the generalised ESD test
-(rosner1983), the running day by a CUSUM (page1954). An alert says *when* and *where*; it does not say *why*.
+(rosner1983), the running day by a CUSUM (page1954); `moved_parts` says where it came from. An alert is not a cause.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import ibis
 import ibis.expr.types as ir
@@ -17,7 +15,7 @@ from statsmodels.tsa.seasonal import STL
 from helpers.behaviour.sessions import BehaviourError, check_choice, check_positive, count_behaviors
 from helpers.engine import hold
 from helpers.findings import missing
-from helpers.outliers import critical_values, cusum, generalised_esd, robust_scale
+from helpers.outliers import critical_values, first_run, generalised_esd, robust_scale
 from helpers.tables import BEHAVIORS
 
 METRICS = {
@@ -42,11 +40,6 @@ LIVE = ("day", "observed", "expected", "difference", "difference_share", "z", "u
         "event")  # fmt: skip
 ALERTS = ("day", "observed", "expected", "low", "high", "difference", "difference_share", "robust_sd")
 SHIFTS = ("day", "began", "days", "direction", "observed", "expected", "shift_share", "shift_sd")
-PARTS = ("part", "observed", "expected", "difference", "own_change_share", "usual_share", "deviation_share")
-SPREAD = "no single part"
-Labels = Callable[[pd.Series], pd.Series]
-"""Ids → names, in the same order."""
-
 
 # One pass over the events ---------------------------------------------------------------------------------------------
 
@@ -82,7 +75,7 @@ def measure(events: ir.Table, *, orders: ir.Table | None = None) -> ir.Table:
     table = events.group_by(keys).agg(**count_behaviors(events))
     table = table.mutate(orders=ibis.literal(0.0), sales=ibis.literal(0.0))
     if orders is not None:
-        table = ibis.union(*_same_ids(table, _order_amounts(orders, keys)), distinct=False)
+        table = ibis.union(*same_ids(table, _order_amounts(orders, keys)), distinct=False)
         table = table.group_by(keys).agg(**{c: table[c].sum() for c in (*BEHAVIORS, "orders", "sales")})
     user_day = ibis.window(group_by=["day", "user_id"])
     actions = sum(table[b] for b in BEHAVIORS)
@@ -98,7 +91,7 @@ def _order_amounts(orders: ir.Table, keys: list[str]) -> ir.Table:
     return amounts.mutate(**{b: ibis.literal(0).cast("int64") for b in BEHAVIORS})
 
 
-def _same_ids(first: ir.Table, second: ir.Table) -> tuple[ir.Table, ir.Table]:
+def same_ids(first: ir.Table, second: ir.Table) -> tuple[ir.Table, ir.Table]:
     """Both with the columns of the first, in its order and types; ids of different types become text."""
     both = []
     for table in (first, second):
@@ -108,58 +101,6 @@ def _same_ids(first: ir.Table, second: ir.Table) -> tuple[ir.Table, ir.Table]:
             columns[name] = table[name].cast("string" if differs else kind)
         both.append(table.select(**columns))
     return both[0], both[1]
-
-
-def add_channel(measures: ir.Table, touchpoints: ir.Table | None, *, lookback_days: int = 7) -> ir.Table:
-    """Give each user's day the channel of the last advertising touch.
-
-    The last touch on the day itself or in the days before it counts, of one second the last by name; it may have come
-    after the purchase of that day. Who was touched last is not who was moved: this is a way to sort, not a cause.
-
-    Parameters
-    ----------
-    measures : ibis Table
-        From `measure`.
-    touchpoints : ibis Table or None
-        `user_id, channel, timestamp, day`; None leaves the table as it is, and `contributions` says so.
-    lookback_days : int
-        So many days before the day still count, 0 or more.
-
-    Returns
-    -------
-    ibis Table
-        The same rows with `channel` ('no touch' where there was none). Computed once and held.
-    """
-    if touchpoints is None:
-        return measures
-    if lookback_days < 0:
-        raise BehaviourError(f"lookback_days {lookback_days!r} is below zero; give a number of days, 0 or more")
-    names = sorted(touchpoints.select("channel").distinct().execute()["channel"].dropna())
-    if not names:
-        return measures.mutate(channel=ibis.literal("no touch"))
-    latest, base = _latest_channel(measures, touchpoints, names), len(names)
-    fresh = latest.number - latest.code // base <= lookback_days
-    channel = (latest.code % base).cases(*enumerate(names), else_="no touch")
-    latest = latest.select("user_id", "day", channel=ibis.ifelse(fresh.fill_null(False), channel, "no touch"))
-    return hold(measures.join(latest, ["user_id", "day"]))
-
-
-def _latest_channel(measures: ir.Table, touchpoints: ir.Table, names: list[str]) -> ir.Table:
-    """One row a user and day of either table: `number` of the day, and `code` = day × channels + channel so far."""
-    base = len(names)
-    touched = touchpoints.mutate(channel_number=touchpoints.channel.cases(*zip(names, range(base), strict=True)))
-    last = (touched.timestamp * base + touched.channel_number).max() % base
-    touched = touched.group_by(["user_id", "day"]).agg(channel_number=last)
-    touched = touched.mutate(code=_day_number(touched) * base + touched.channel_number).drop("channel_number")
-    days = measures.select("user_id", "day").distinct().mutate(code=ibis.null("int64"))
-    both = ibis.union(*_same_ids(days, touched), distinct=False)
-    both = both.group_by(["user_id", "day"]).agg(code=both.code.max())
-    so_far = ibis.window(group_by="user_id", order_by="day", rows=(None, 0))
-    return both.mutate(number=_day_number(both), code=both.code.max().over(so_far))
-
-
-def _day_number(table: ir.Table) -> ir.IntegerColumn:
-    return (table.day.cast("timestamp").epoch_seconds() // 86_400).cast("int64")
 
 
 def daily(measures: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], min_cell: int = 1) -> pd.DataFrame:
@@ -384,9 +325,10 @@ def live(
 ) -> pd.DataFrame:
     """Watch day by day: a CUSUM of the deviations from what a base period taught, and nothing from the future.
 
-    z = (y − weekday mean) / σ, both learned from the base robustly; then `outliers.cusum`, and beside it a limit for a
-    single day, |z| > `jump`: one bad day does not fill the sums (lucas1982). After an alarm the sums start at 0, and the base is learned anew from the last `base_days` days that were usable and raised no alarm: a
-    level that stays new becomes the usual one in time.
+    z = (y − weekday mean) / σ, both learned from the base without the days that stick out of it (beyond three robust
+    standard deviations); then `outliers.cusum`, and beside it a limit for a single day, |z| > `jump`: one bad day does
+    not fill the sums (lucas1982). After an alarm the sums start at 0, and the base is learned anew from the last
+    `base_days` days that were usable and raised no alarm: a level that stays new becomes the usual one in time.
 
     Parameters
     ----------
@@ -428,9 +370,8 @@ def _watch(
     y: np.ndarray, weekday: np.ndarray, usable: np.ndarray, base_days: int, limits: tuple[float, float, float]
 ) -> pd.DataFrame:
     """One row a day: centre, sd, z, both sums, alarm and the position where it began; one run after another."""
-    out = pd.DataFrame(np.nan, index=range(len(y)), columns=["center", "sd", "z", "upper", "lower", "began"])
-    out["alarm"] = False
-    quiet = usable.copy()
+    out = {name: np.full(len(y), np.nan) for name in ("center", "sd", "z", "upper", "lower", "began")}
+    alarm, quiet = np.zeros(len(y), dtype=bool), usable.copy()
     start = int(np.flatnonzero(usable)[base_days - 1]) + 1
     while start < len(y):
         base = np.flatnonzero(quiet[:start])[-base_days:]
@@ -438,40 +379,38 @@ def _watch(
         if not sd > 0:
             break
         z = np.where(usable[start:], (y[start:] - center[weekday[start:]]) / sd, np.nan)
-        run, end = _first_alarm(z, limits)
-        rows = slice(start, start + len(run) - 1)
-        out.loc[rows, ["upper", "lower"]] = run[["upper", "lower"]].to_numpy()
-        out.loc[rows, "center"], out.loc[rows, "z"] = center[weekday[start : start + len(run)]], z[: len(run)]
-        out.loc[rows, "sd"] = sd
-        if end is not None:
-            place = start + len(run) - 1
-            out.loc[place, ["alarm", "began"]] = [True, start + end]
-            quiet[place] = False
-        start += len(run)
-    return out.astype({"alarm": bool})
+        upper, lower, began = _first_alarm(z, limits)
+        rows = slice(start, start + len(upper))
+        out["upper"][rows], out["lower"][rows], out["z"][rows] = upper, lower, z[: len(upper)]
+        out["center"][rows], out["sd"][rows] = center[weekday[rows]], sd
+        if began is not None:
+            place = rows.stop - 1
+            alarm[place], quiet[place], out["began"][place] = True, False, start + began
+        start = rows.stop
+    return pd.DataFrame({**out, "alarm": alarm})
 
 
-def _first_alarm(z: np.ndarray, limits: tuple[float, float, float]) -> tuple[pd.DataFrame, int | None]:
-    """The sums up to the first alarm, and the position where what alarmed began (None: no alarm)."""
+def _first_alarm(z: np.ndarray, limits: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray, int | None]:
+    """Both sums up to the first alarm, and the position where what alarmed began (None: no alarm)."""
     k, h, jump = limits
-    run = cusum(z, k=k, h=h)
-    jumped = np.abs(np.nan_to_num(z)) > jump
-    alarms = np.flatnonzero(jumped | (run.alarm != ""))
-    if not len(alarms):
-        return run, None
-    first = int(alarms[0])
-    return run.iloc[: first + 1], first if jumped[first] else int(run.began[first])
+    # the sums cannot alarm after the first jump, so they need not be followed farther
+    jumps = np.flatnonzero(np.abs(np.nan_to_num(z)) > jump)
+    upper, lower, began = first_run(z[: jumps[0] + 1] if len(jumps) else z, k=k, h=h)
+    if len(jumps) and len(upper) == jumps[0] + 1:
+        return upper, lower, int(jumps[0])
+    return upper, lower, began
 
 
 def _learn(y: np.ndarray, weekday: np.ndarray) -> tuple[np.ndarray, float]:
     """The usual value of each weekday and the standard deviation, without the days that stick out of the base."""
-    values = pd.Series(y)
-    rough = values - values.groupby(weekday).transform("median")
-    kept = rough.abs() <= 3 * robust_scale(rough)
-    means = values[kept].groupby(weekday[kept]).mean().reindex(range(WEEK))
-    center = means.fillna(means.mean()).to_numpy()
-    # seven means were fitted to these days: without the factor they would seem calmer than they are
-    return center, robust_scale(values - center[weekday]) * np.sqrt(len(y) / (len(y) - WEEK))
+    here = [weekday == day for day in range(WEEK)]
+    rough = y - np.array([np.median(y[rows]) if rows.any() else 0.0 for rows in here])[weekday]
+    kept = np.abs(rough) <= 3 * robust_scale(rough)
+    means = np.array([y[rows & kept].mean() if (rows & kept).any() else np.nan for rows in here])
+    center = np.where(np.isnan(means), np.nanmean(means), means)
+    left = (y - center[weekday])[kept]
+    # seven means were fitted to these days: without counting them the days would seem calmer than they are
+    return center, float(np.sqrt((left**2).sum() / max(len(left) - WEEK, 1)))
 
 
 def shifts(live: pd.DataFrame) -> pd.DataFrame:
@@ -493,165 +432,6 @@ def shifts(live: pd.DataFrame) -> pd.DataFrame:
         way = "up" if since.z.mean() > 0 else "down"
         rows.append((alarm.day, alarm.began, len(since), way, observed, expected, change, since.z.mean()))
     return pd.DataFrame(rows, columns=list(SHIFTS)) if rows else missing(SHIFTS, "the sums never passed the limit")
-
-
-# Which part moved it --------------------------------------------------------------------------------------------------
-
-
-def contributions(
-    measures: ir.Table,
-    judged: pd.DataFrame,
-    *,
-    day: pd.Timestamp | None,
-    metric: str = "pv",
-    by: str = "category_id",
-    top: int = 5,
-    min_cell: int = 1,
-    labels: Labels | None = None,
-    reference_days: int = 28,
-) -> pd.DataFrame:
-    """Which part of the shop moved a day's figure: parts that add up to the deviation.
-
-    expected of a part = expected of the day × the part's share of the usual days around it; so
-    Σ (observed − expected) of the parts = observed − expected of the day, exactly. A part of 100 % of the deviation is
-    the deviation; a part moved like all others where `deviation_share` = `usual_share`.
-
-    Parameters
-    ----------
-    measures : ibis Table
-        From `measure`, or from `add_channel` for `by='channel'`.
-    judged : DataFrame
-        From `history` or `live`.
-    day : Timestamp or None
-        The day to explain; None (there is no alarm) gives an empty table that says so.
-    metric : str
-        As in `history`. For 'conversion' the parts are buyers of the part / all users of the day.
-    by : str
-        'category_id' or 'channel'.
-    top : int
-        So many parts, those with the largest differences; all others are added up in the row 'rest'.
-    min_cell : int
-        Parts with fewer people on that day are in 'rest', too.
-    labels : function, optional
-        Ids → their names, such as the study's `category_labels`.
-    reference_days : int
-        The usual days at most so far from `day` teach the shares.
-
-    Returns
-    -------
-    DataFrame
-        `part` (id or channel, 'rest', 'all'), `observed, expected, difference`, `own_change_share` (of the part's
-        expected), `usual_share`, `deviation_share`; the row 'all' is the day itself.
-    """
-    check_choice("by", by, ("category_id", "channel"))
-    check_choice("metric", metric, list(METRICS))
-    if judged.empty or day is None or day is pd.NaT:
-        return missing(PARTS, judged.attrs.get("reason", "there is no alarm to explain"))
-    if by not in measures.columns:
-        return missing(PARTS, "the study brings no table touchpoints")
-    whole = judged.set_index("day").loc[day]
-    close = (judged.day - day).abs() <= pd.Timedelta(days=reference_days)
-    near = judged[judged.state.isin(["usual", "base"]) & close]
-    parts = _parts_of(measures, by, "buyers" if metric == "conversion" else metric, day, near.day)
-    if parts.empty or not parts.usual.sum() > 0:
-        return missing(PARTS, "the usual days around it hold nothing to compare with")
-    seen, usual = parts.observed.sum(), parts.usual / parts.usual.sum()
-    parts = parts.assign(
-        observed=parts.observed * (whole.observed / seen if seen else 0.0),
-        expected=usual * whole.expected, usual_share=usual,
-    )  # fmt: skip
-    return _close(parts, whole, top, min_cell, labels)
-
-
-def _parts_of(measures: ir.Table, by: str, metric: str, day: pd.Timestamp, near: pd.Series) -> pd.DataFrame:
-    """One row a part: its amount on the day, its people on the day, and its amount on the days near it."""
-    today = measures.day == ibis.literal(day.date())
-    table = measures.filter(measures[metric] != 0)
-    usual = table.day.isin([d.date() for d in near]) if len(near) else ibis.literal(False)
-    amounts = {
-        "observed": table[metric].sum(where=today),
-        "people": table.user_id.nunique(where=today),
-        "usual": table[metric].sum(where=usual),
-    }
-    found = table.group_by(by).agg(**amounts).order_by(by).execute().rename(columns={by: "part"})
-    found = found.fillna({"observed": 0, "usual": 0}).astype({"observed": float, "usual": float, "part": object})
-    return found[(found.observed != 0) | (found.usual != 0)]
-
-
-def _close(parts: pd.DataFrame, whole: pd.Series, top: int, min_cell: int, labels: Labels | None) -> pd.DataFrame:
-    """The largest parts, what is left, and the sum; hidden parts are never alone in what is left."""
-    parts = parts.assign(difference=parts.observed - parts.expected).sort_values(["people", "part"], key=_sortable)
-    small = int((parts.people < min_cell).sum())
-    # a single hidden part, or a few with too few people, would be the total less the others
-    while 0 < small < len(parts) and (small == 1 or parts.people.iloc[:small].sum() < min_cell):
-        small += 1
-    shown = parts.iloc[small:].sort_values("difference", key=abs, ascending=False, kind="stable").head(top)
-    shown = shown.assign(part=labels(shown.part) if labels else shown.part)
-    columns = ["part", "observed", "expected", "difference", "usual_share"]
-    left = {c: parts[c].sum() - shown[c].sum() for c in ("observed", "expected", "usual_share")}
-    rest = {"part": "rest", **left, "difference": whole.difference - shown.difference.sum()}
-    total = {"part": "all", "observed": whole.observed, "expected": whole.expected, "difference": whole.difference,
-             "usual_share": 1.0}  # fmt: skip
-    table = pd.concat([shown[columns], pd.DataFrame([rest, total])[columns]], ignore_index=True)
-    table["own_change_share"] = table.difference / table.expected.where(table.expected > 0)
-    table["deviation_share"] = table.difference / whole.difference if whole.difference else np.nan
-    return table[list(PARTS)]
-
-
-def _sortable(column: pd.Series) -> pd.Series:
-    return column.astype(str) if column.name == "part" else column
-
-
-def main_part(contributions: pd.DataFrame, *, least: float = 0.2, times: float = 3.0) -> tuple[object, float | None]:
-    """The part that stands out of a deviation, or 'no single part'.
-
-    A part is named when it brings at least `least` of the deviation and at least `times` its usual share of it: a part
-    that is always half of the shop brings half of every change.
-
-    >>> shares = {"usual_share": [0.1, 0.9, 1.0], "deviation_share": [0.8, 0.2, 1.0]}
-    >>> main_part(pd.DataFrame({"part": ["tea", "rest", "all"], **shares}))
-    ('tea', 0.8)
-    """
-    if contributions.empty:
-        return None, None
-    named = contributions.iloc[:-2]
-    strong = named[(named.deviation_share >= least) & (named.deviation_share >= times * named.usual_share)]
-    if strong.empty:
-        return SPREAD, None
-    best = strong.loc[strong.deviation_share.idxmax()]
-    return best.part, float(best.deviation_share)
-
-
-def explain(
-    alerts: pd.DataFrame,
-    measures: ir.Table,
-    judged: pd.DataFrame,
-    *,
-    metric: str = "pv",
-    min_cell: int = 1,
-    labels: Labels | None = None,
-) -> pd.DataFrame:
-    """The alert table with the part that moved each day, by category and by channel.
-
-    `alerts` comes from `alerts` or `shifts`, the other arguments are those of `contributions`; `labels` names the
-    categories.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `alerts`, `category` and `channel` (a part, 'no single part', or missing where there is nothing
-        to compare), `category_part_share` and `channel_part_share` (of the deviation).
-    """
-    if alerts.empty:
-        columns = [*alerts.columns, "category", "category_part_share", "channel", "channel_part_share"]
-        return missing(columns, alerts.attrs.get("reason", "no alarm"))
-    table = alerts.copy()
-    for name, by, names in (("category", "category_id", labels), ("channel", "channel", None)):
-        options = {"metric": metric, "by": by, "min_cell": min_cell, "labels": names}
-        found = [main_part(contributions(measures, judged, day=day, **options)) for day in table.day]
-        table[name] = pd.Series([part for part, _ in found], index=table.index, dtype=object)
-        table[f"{name}_part_share"] = pd.Series([value for _, value in found], index=table.index, dtype=float)
-    return table
 
 
 # Against the truth ----------------------------------------------------------------------------------------------------
