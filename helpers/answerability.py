@@ -76,18 +76,36 @@ def at_least(fact: str, least: int, because: str, answer: str = NO) -> Rule:
     return lambda facts: None if facts[fact] >= least else (answer, because.format(n=facts[fact], least=least))
 
 
-def not_selected(because: str, answer: str = NO) -> Rule:
-    """The users must not have been chosen for being active at the end; where nobody can tell, that is a caveat."""
+def not_selected(because: str, answer: str = NO, *, figures: bool = False) -> Rule:
+    """The users must not have been chosen for being active at the end; where nobody can tell, that is a caveat.
+
+    With `figures` the reason ends with the numbers of the test.
+    """
 
     def rule(facts: dict[str, Any]) -> tuple[str, str] | None:
         verdict = facts["selection"]["verdict"]
         if verdict == "selected":
-            return answer, f"the log is selected on activity at its end: {because}"
+            numbers = f" ({selection_figures(facts['selection'])})" if figures else ""
+            return answer, f"the log is selected on activity at its end: {because}{numbers}"
         if verdict == "cannot tell" and answer == NO:
             return CAVEAT, "the log is too short or too small to test whether its users were selected on activity"
         return None
 
     return rule
+
+
+def selection_figures(selection: dict[str, Any]) -> str:
+    """What `facts.selection_test` found, in words.
+
+    >>> selection_figures({"absent_rate": 0.0, "known_users": 766, "end_days": 2, "usual_absent_rate": 0.104})
+    '100.0% of the 766 users seen in the first third of the log are active in its last 2 days, at other times at most \
+89.6% are'
+    """
+    return (
+        f"{1 - selection['absent_rate']:.1%} of the {selection['known_users']:,} users seen in the first third of the "
+        f"log are active in its last {selection['end_days']} days, at other times at most "
+        f"{1 - selection['usual_absent_rate']:.1%} are"
+    )
 
 
 def clock_is_right(facts: dict[str, Any]) -> tuple[str, str] | None:
@@ -172,7 +190,7 @@ QUESTIONS: tuple[Question, ...] = (
     _q("21 funnel", "How long does it take from the first look to the purchase?",
        at_least("buyers", 30, BUYERS), some_history, not_thinned),
     _q("22 retention", "Do users come back after a day, a week, a month (cohorts)?",
-       at_least("days", 14, DAYS), not_selected("everybody comes back at the end, by construction")),
+       at_least("days", 14, DAYS), not_selected("everybody comes back at the end, by construction", figures=True)),
     _q("22 retention", "How many new users arrive each day?",
        new_users_are_known, not_selected("users who came once and left are not in it")),
     _q("22 retention", "Who is new, returning, dormant, won back (lifecycle)?",
@@ -291,10 +309,8 @@ def warnings(facts: dict[str, Any], manifests: Mapping[str, dict[str, Any]]) -> 
     selection = facts["selection"]
     if selection["verdict"] == "selected":
         found.append(
-            f"Selected on activity: {1 - selection['absent_rate']:.1%} of the {selection['known_users']:,} users seen "
-            f"in the first third of the log are active in its last {selection['end_days']} days, at other times at "
-            f"most {1 - selection['usual_absent_rate']:.1%} are. The users were chosen by their last days: no loyalty, "
-            "no growth and no churn can be read from this log."
+            f"Selected on activity: {selection_figures(selection)}. The users were chosen by their last days: no "
+            "loyalty, no growth and no churn can be read from this log."
         )
     if facts["thinning"]["verdict"] == "thinned":
         found.append(

@@ -26,6 +26,9 @@ GOOD = {
     "edges": {e: {"cut": False, "hour": 0.0, "missing_share": 0.0} for e in ("first", "last")},
     "thinning": {"verdict": "full", "chained_rate": 0.6},
 }
+SELECTED = GOOD | {
+    "selection": GOOD["selection"] | {"verdict": "selected", "absent_rate": 0.005, "usual_absent_rate": 0.2}
+}
 
 
 def answers(facts: dict, *tables: str) -> dict[str, ask.Answer]:
@@ -59,19 +62,23 @@ def test_a_good_log_with_all_tables_answers_everything() -> None:
     "word", ["grow", "cohorts", "new users", "lifecycle", "churn", "CLV", "promotion", "out of the ordinary"]
 )
 def test_a_selected_log_is_refused(word: str) -> None:
-    selected = GOOD | {"selection": {"verdict": "selected"}}
-    answer = of(selected, word)
+    answer = of(SELECTED, word)
     assert answer.answer == "not answerable" and "selected on activity" in answer.because
+
+
+def test_the_refusal_of_cohorts_names_the_figures_of_the_test() -> None:
+    assert "99.5% of the 2,000 users seen in the first third" in of(SELECTED, "cohorts").because
+    assert "at other times at most 80.0% are" in of(SELECTED, "cohorts").because
 
 
 @pytest.mark.parametrize("word", ["How many people", "visits", "put into the cart", "prefer", "looked at or bought"])
 def test_a_selected_log_still_answers_what_happens_within_the_window(word: str) -> None:
-    assert of(GOOD | {"selection": {"verdict": "selected"}}, word).answer == "answerable"
+    assert of(SELECTED, word).answer == "answerable"
 
 
 @pytest.mark.parametrize("word", ["(R and F)", "behave alike", "buy next"])
 def test_a_selected_log_gives_caveats(word: str) -> None:
-    assert of(GOOD | {"selection": {"verdict": "selected"}}, word).answer == "with caveat"
+    assert of(SELECTED, word).answer == "with caveat"
 
 
 def test_a_log_too_small_to_test_gives_a_caveat_not_a_refusal() -> None:
