@@ -264,6 +264,54 @@ def lines(
     return Chart(figure, alt=alt, caption=caption)
 
 
+def expected_range(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    observed: str,
+    expected: str,
+    low: str,
+    high: str,
+    state: str,
+    title: str,
+    x_label: str,
+    y_label: str,
+    percent: bool = False,
+    caption: str = "",
+    alt: str = "",
+) -> Chart | Note:
+    """What was observed against what was expected, day by day: a line, a band, and the alarms.
+
+    `state` names a column of words: rows with 'alarm' get a filled triangle with their day beside it, rows with
+    'known day' an open circle; missing values leave gaps.
+    """
+    if note := _reason(table, observed):
+        return note
+    figure, axes = canvas()
+    values = table.assign(**{c: table[c].astype(float) for c in (observed, expected, low, high)})
+    with mpl.rc_context(THEME):
+        at = _places(values[x], axes)
+        values = values.assign(across=[at.get(v, v) for v in values[x]])
+        alarms, known = values[values[state] == "alarm"], values[values[state] == "known day"]
+        axes.fill_between(values.across, values[low], values[high], color=QUIET, alpha=0.18, linewidth=0, label="range")
+        axes.plot(values.across, values[expected], color=QUIET, linewidth=1, linestyle="--", label="expected")
+        axes.plot(values.across, values[observed], color=COLORS[0], linewidth=1.2, label="observed")
+        style = {"markersize": 6, "linestyle": "none", "color": TRUTH}
+        axes.plot(alarms.across, alarms[observed], marker="^", label="alarm", **style)
+        axes.plot(
+            known.across, known[observed], marker="o", fillstyle="none", label="known day", **style | {"color": INK}
+        )
+        for day, place, value in alarms[[x, "across", observed]].head(12).itertuples(index=False):
+            axes.annotate(_text(day)[-5:], (place, value), xytext=(5, 2), textcoords="offset points", fontsize=8)
+        axes.set_ylim(bottom=min(0, values[[observed, low]].min(axis=None)))
+        axes.legend(loc="upper left", ncols=5, fontsize=8, bbox_to_anchor=(0, -0.2), borderaxespad=0)
+        _number_axis(axes.yaxis, percent)
+        _label(axes, title, x_label, y_label)
+    said = ", ".join(f"{_text(d)} {format_value(float(v))}" for d, v in alarms[[x, observed]].itertuples(index=False))
+    counts = f"{len(table)} points, {len(alarms)} alarms{': ' if said else ''}{said}"
+    return Chart(figure, alt=alt or f"Line with its expected range. {title}. {counts}.", caption=caption)
+
+
 def heatmap(
     table: pd.DataFrame,
     *,

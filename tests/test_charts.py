@@ -23,6 +23,10 @@ FIGURES: dict[str, Callable[[pd.DataFrame], Chart | Note]] = {
     "horizontal": lambda t: charts.bars(t, x="g", y="n", horizontal=True, percent=True, **ENDS, **LABELS),
     "lines": lambda t: charts.lines(t, x="g", y="n", **ENDS, **LABELS),
     "series": lambda t: charts.lines(t, x="low", y="n", series="g", marks={1.0: "start"}, **LABELS),
+    "expected_range": lambda t: charts.expected_range(
+        t.assign(s=["alarm", "usual", "known day"][: len(t)] if len(t) < 4 else "alarm"),
+        x="g", observed="n", expected="n", low="low", high="high", state="s", **LABELS,
+    ),
     "intervals": lambda t: charts.intervals(t, label="g", value="n", **ENDS, title="Title", x_label="x"),
     "points": lambda t: charts.points(t, x="low", y="n", group="g", labels="g", **LABELS),
     "heatmap": lambda t: charts.heatmap(t.set_index("g"), title="Title", x_label="x", y_label="y", unit="rows"),

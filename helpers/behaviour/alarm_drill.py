@@ -41,8 +41,8 @@ class Shop:
 def calibrate(history: pd.DataFrame) -> Shop | None:
     """A shop like the one in this history, without its alarms and known days; None where there is no history.
 
-    The noise is what STL left over, robustly, divided by the share that STL leaves of plain noise: a trend that follows
-    the days swallows a part of their noise.
+    The noise is what STL left over, robustly, divided by the share that STL with its default windows leaves of plain
+    noise: a trend that follows the days swallows a part of it.
     """
     if history.empty or not (history.expected > 0).all():
         return None
@@ -73,7 +73,7 @@ def simulate(
     for place in range(1, days if shop.carry else 1):
         noise[place] = shop.carry * noise[place - 1] + np.sqrt(1 - shop.carry**2) * noise[place]
     day = pd.date_range(start, periods=days, freq="D", unit="us")
-    y = trend + shop.weekday[day.weekday] + noise
+    y = trend + shop.weekday[day.day_of_week] + noise
     for place, size in (faults or {}).items():
         y[place] += np.log1p(size)
     return pd.DataFrame({"day": day, "value": np.exp(y)})
@@ -100,7 +100,8 @@ def drill(
     shop : Shop or None
         From `calibrate`; None gives an empty table that says so.
     sizes : list of float
-        Sizes as a share of the figure, above −1; 0 plants nothing: all its alarms are false.
+        Sizes as a share of the figure, above −1. With 0 nothing is planted: all alarms are false, and the share found
+        is what chance alone finds on days drawn like those of the faults.
     months : int
         Simulated months for each size, rounded up to whole series.
     mode : str
@@ -116,7 +117,7 @@ def drill(
     -------
     DataFrame
         One row a size: `size_share, faults, found, found_rate` with its Wilson interval, `months`, `other_alarms` (not
-        on a fault's days), `other_alarms_a_month`. Rates are missing for size 0.
+        on a fault's days), `other_alarms_a_month`.
     """
     check_choice("mode", mode, MODES)
     check_positive("months", months)
@@ -125,7 +126,7 @@ def drill(
         return missing(["size_share", "faults", "found", "found_rate", "other_alarms_a_month"], "there is no history")
     rows = []
     for size in sizes:
-        counts = np.zeros(4)
+        counts = np.zeros(4)  # faults, found, months, other alarms
         for series in range(-(-months // MONTHS_A_SERIES)):
             counts += _one_series(shop, size, mode, lasting_days, seed + series, options)
         rows.append(_summary(size, *counts))
@@ -145,14 +146,15 @@ def _one_series(shop: Shop, size: float, mode: str, lasting: int, seed: int, opt
     rng = np.random.default_rng([seed, 24])
     first = BASE if mode == "live" else 0
     starts = [first + MONTH * m + int(rng.integers(0, MONTH - lasting + 1)) for m in range(MONTHS_A_SERIES)]
-    starts = [] if size == 0 else starts[:: 2 if mode == "live" else 1]
+    starts = starts[:: 2 if mode == "live" else 1]
     places = {start: range(start, start + lasting) for start in starts}
     faults = {place: size for span in places.values() for place in span}
     days = simulate(shop, days=first + MONTH * MONTHS_A_SERIES, faults=faults, seed=seed)
     judged = (history if mode == "history" else live)(days, metric="value", **options)
     alarms = set(np.flatnonzero(judged.state == "alarm")) if len(judged) else set()
     hits = sum(not alarms.isdisjoint(span) for span in places.values())
-    return np.array([len(starts), hits, MONTHS_A_SERIES, len(alarms - set(faults))])
+    other = alarms - set(faults) if size else alarms
+    return np.array([len(starts), hits, MONTHS_A_SERIES, len(other)])
 
 
 def _summary(size: float, faults: float, found: float, months: float, other: float) -> dict[str, object]:
