@@ -9,8 +9,9 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from helpers.customers.measures import features, spending, user_table
-from helpers.findings import missing
+from helpers.customers.measures import features, spending, user_table, why
+from helpers.findings import Estimate, missing
+from helpers.intervals import rate
 from helpers.privacy import HIDDEN, suppress
 
 LETTERS = {"recency_days": "r", "frequency": "f", "monetary": "m", "engagement": "e"}
@@ -85,6 +86,28 @@ def rfe_table(log: ir.Table, *, window: tuple) -> pd.DataFrame:
     users = users.select("user_id", "recency_days", frequency="active_days", engagement="actions_per_day")
     table = user_table(users)
     return table if len(table) else missing(list(table.columns), "no user in the window")
+
+
+def summary(table: pd.DataFrame, *, min_cell: int) -> pd.DataFrame:
+    """Quarters of each measure, and how many customers share its most common value: ties are the rule.
+
+    Returns
+    -------
+    DataFrame
+        One row a measure: measure, quarter, median, three_quarters, most_common, most_common_share (0…1).
+    """
+    columns = ["measure", "quarter", "median", "three_quarters", "most_common", "most_common_share"]
+    if len(table) < min_cell:
+        return missing(columns, why(table) if table.empty else f"fewer than {min_cell} customers")
+    rows = []
+    for name in table.columns:
+        counts = table[name].value_counts(normalize=True)
+        often = counts.index[counts == counts.max()].min()
+        rows.append((name, *table[name].quantile([0.25, 0.5, 0.75]), often, counts.max()))
+    found = pd.DataFrame(rows, columns=columns)
+    few = found["most_common_share"] * len(table) < min_cell
+    found[columns[4:]] = found[columns[4:]].astype(float).mask(few)
+    return found
 
 
 def either(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
@@ -204,7 +227,7 @@ def scores(
     """
     names = [c for c in LETTERS if c in table.columns]
     if table.empty:
-        return missing([*(LETTERS[c] for c in names), "code", "total"], table.attrs.get("reason", "no customers"))
+        return missing([*(LETTERS[c] for c in names), "code", "total"], why(table))
     found = {
         LETTERS[c]: score(table[c], method=method, low_is_good=c == "recency_days", edges=(edges or {}).get(c))
         for c in names
@@ -244,7 +267,7 @@ def traps(values: pd.Series) -> pd.DataFrame:
     """
     columns = ["recipe", "what_happens", "torn_customers", "scores_used"]
     if values.empty:
-        return missing(columns, values.attrs.get("reason", "no customers"))
+        return missing(columns, why(values))
     recipes = {
         "qcut into 5": lambda: pd.qcut(values, BINS, labels=False) + 1,
         "qcut, duplicate edges dropped": lambda: pd.qcut(values, BINS, labels=False, duplicates="drop") + 1,
@@ -290,7 +313,7 @@ def named(scored: pd.DataFrame) -> pd.Series:
     names = np.array([s[0] for s in SEGMENTS], dtype=object)
     if scored.empty:
         empty = pd.Series(dtype="object", name="segment")
-        empty.attrs["reason"] = scored.attrs.get("reason", "no customers")
+        empty.attrs["reason"] = why(scored)
         return empty
     r, *others = (scored[c].to_numpy() for c in LETTERS.values() if c in scored.columns)
     value = (sum(others) + 1) // 2
@@ -327,7 +350,7 @@ def segment_sizes(table: pd.DataFrame, segments: pd.Series, *, min_cell: int) ->
     names = [c for c in LETTERS if c in table.columns]
     columns = ["segment", "customers", "customer_share", *names]
     if table.empty:
-        return missing(columns, table.attrs.get("reason", "no customers"))
+        return missing(columns, why(table))
     groups = table.groupby(segments)
     order = [s[0] for s in SEGMENTS if s[0] in groups.groups]
     count = groups.size()[order]
@@ -342,13 +365,28 @@ def segment_sizes(table: pd.DataFrame, segments: pd.Series, *, min_cell: int) ->
     return suppress(found, count="customers", min_cell=min_cell, values=values).drop(columns=HIDDEN)
 
 
+def largest(sizes: pd.DataFrame) -> tuple[str, Estimate]:
+    """The named segment with the most customers, and its share of all with a Wilson interval.
+
+    Parameters
+    ----------
+    sizes : DataFrame
+        From `segment_sizes`.
+    """
+    known = sizes.dropna(subset=["customers"])
+    if known.empty:
+        return "no segment", Estimate.missing(why(sizes) if sizes.empty else "every segment is too small to show")
+    row = known.loc[known["customers"].astype(float).idxmax()]
+    return row["segment"], rate(int(row["customers"]), round(row["customers"] / row["customer_share"]))
+
+
 def grid(scored: pd.DataFrame, *, across: str = "f", min_cell: int) -> pd.DataFrame:
     """Customers by recency score (down, best on top) and another score (across); small cells are blank.
 
     A blank cell may be empty or hold fewer than `min_cell` customers.
     """
     if scored.empty:
-        return missing(["r"], scored.attrs.get("reason", "no customers"))
+        return missing(["r"], why(scored))
     counts = pd.crosstab(scored["r"], scored[across])
     counts = counts.reindex(index=range(BINS, 0, -1), columns=range(1, BINS + 1), fill_value=0)
     return counts.where(counts >= min_cell)

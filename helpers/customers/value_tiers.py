@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.customers.measures import why
-from helpers.customers.rfm import rank_correlation, rfm_table
+from helpers.customers.rfm import rfm_table
 from helpers.findings import Estimate, missing
 from helpers.intervals import wilson
 from helpers.privacy import HIDDEN, suppress
@@ -393,7 +393,7 @@ def grade(
     true : Series
         From `true_value`.
     boots, level, seed : int, float, int
-        Percentile bootstrap over customers; the same samples for every score.
+        Percentile bootstrap over customers and their ranks; the same samples for every score.
 
     Returns
     -------
@@ -408,19 +408,38 @@ def grade(
     names = [n for n in both.columns if n != "_true" and both[n].nunique() > 1]
     if len(both) < 3 or not names or both["_true"].nunique() < 2:
         return missing(columns, "too few customers to rank")
+    ranks = both[[*names, "_true"]].rank().to_numpy()
     draws = np.random.default_rng(seed).integers(0, len(both), (boots, len(both)))
-    tried = np.array([_correlations(both.iloc[d], names) for d in draws])
+    tried = np.array([_with_last(ranks[d]) for d in draws])
+    # a sample in which all are equal has no correlation
     low, high = np.nanquantile(tried, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    table = zip(names, [len(both)] * len(names), _correlations(both, names), low, high, strict=True)
+    table = zip(names, [len(both)] * len(names), _with_last(ranks), low, high, strict=True)
     return pd.DataFrame(list(table), columns=columns).sort_values(columns[2], ascending=False, ignore_index=True)
 
 
-def _correlations(both: pd.DataFrame, names: list[str]) -> list[float]:
-    found = [rank_correlation(both[n], both["_true"]) for n in names]
-    return [np.nan if f is None else f for f in found]
+def _with_last(ranks: np.ndarray) -> np.ndarray:
+    """Correlation of every column with the last one; missing where one does not vary."""
+    centred = ranks - ranks.mean(axis=0)
+    length = np.sqrt((centred**2).sum(axis=0))
+    scale = length[:-1] * length[-1]
+    return np.divide(centred[:, :-1].T @ centred[:, -1], scale, out=np.full(len(scale), np.nan), where=scale > 0)
 
 
-def silence(periods: pd.DataFrame, truth: pd.DataFrame, *, start: int, end: int, min_cell: int) -> pd.DataFrame:
+def best(graded: pd.DataFrame) -> tuple[str, Estimate]:
+    """The score that ranks best by the truth, with its rank correlation.
+
+    Parameters
+    ----------
+    graded : DataFrame
+        From `grade`.
+    """
+    if graded.empty:
+        return "no score", Estimate.missing(why(graded))
+    row = graded.iloc[0]
+    return row["score"], Estimate(*(float(row[f"rank_correlation{end}"]) for end in ("", "_ci_low", "_ci_high")))
+
+
+def silence(periods: pd.DataFrame, truth: pd.DataFrame, *, window: tuple, end: int, min_cell: int) -> pd.DataFrame:
     """Who had no order in the second half: how many of them had really left?
 
     Parameters
@@ -429,8 +448,10 @@ def silence(periods: pd.DataFrame, truth: pd.DataFrame, *, start: int, end: int,
         From `tiers_of_periods`.
     truth : DataFrame
         users.csv of the shop's truth, with left_at.
-    start, end : int
-        First and last second of the second half.
+    window : (first, last)
+        The window whose second half is meant.
+    end : int
+        Its last second; days are 86,400 seconds, as in the shop's zone.
     min_cell : int
         Groups with fewer customers are left out.
 
@@ -445,6 +466,8 @@ def silence(periods: pd.DataFrame, truth: pd.DataFrame, *, start: int, end: int,
     columns += ["gone_within_share", "still_here_share"]
     if truth.empty or periods.empty:
         return missing(columns, why(truth if truth.empty else periods))
+    first, last = two_periods(window)[1]
+    start = end + 1 - 86_400 * ((last - first).days + 1)
     left = pd.to_numeric(truth.set_index("user_id")["left_at"])
     quiet = periods[(periods["tier_after"] == NONE) & (periods["tier_before"] != NONE)]
     at = left.reindex(quiet.index)

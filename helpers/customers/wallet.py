@@ -144,7 +144,7 @@ def true_share(wallets: pd.DataFrame, *, boots: int = 500, level: float = 0.95, 
 
 
 def with_wallets(shares: pd.DataFrame, wallets: pd.DataFrame) -> pd.DataFrame:
-    """Each customer's main category here beside the true share of that wallet: user_id, category_share, wallet_share."""
+    """Each customer's main category here, and the true share of that wallet: user_id, category_share, wallet_share."""
     columns = ["user_id", "category_share", "wallet_share"]
     if wallets.empty or shares.empty:
         return missing(columns, why(wallets if wallets.empty else shares))
