@@ -4,12 +4,13 @@ While a customer stays, orders come at random with the own rate λ; after each r
 with the own probability p. Over customers λ is gamma (r, α) and p is beta (a, b) distributed, independently.
 
 Why an own likelihood: `lifetimes` 0.11.3 finds the same maximum on the CDNOW sample (four parameters to five digits) in
-about the same time, but it has had no release since July 2020; `pymc-marketing` is kept, but brings PyMC, PyTensor, Numba
-and more, 50 packages in all. The likelihood and its gradient are thirty lines over SciPy.
+about the same time, but it has had no release since July 2020; `pymc-marketing` is kept, but brings PyMC, PyTensor,
+Numba and more, 50 packages in all. The likelihood and its gradient are thirty lines over SciPy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -187,7 +188,7 @@ def _by_frequency(r: float, alpha: float, a: float, b: float, x: np.ndarray) -> 
 def fit(table: pd.DataFrame, *, weights: np.ndarray | None = None, start: Parameters | None = None) -> Fit:
     """Fit the BG/NBD model by maximum likelihood.
 
-    Quasi-Newton steps (L-BFGS-B) with the exact gradient, on the logs of the parameters, from two starts unless `start`
+    Quasi-Newton steps (BFGS) with the exact gradient, on the logs of the parameters, from two starts unless `start`
     names one. Time is scaled by its mean, so that hours and years converge alike.
 
     Parameters
@@ -238,18 +239,31 @@ def _maximum(rows: _Rows, start: Parameters | None) -> np.ndarray:
         raise FitError("no customer bought again; wait until there are repeat purchases")
     scale = float(rows.age @ rows.count / rows.count.sum())
     scaled = replace(rows, recency=rows.recency / scale, age=rows.age / scale)
-    total, box = rows.count.sum(), [(-EDGE, EDGE)] * 4
+    total = rows.count.sum()
 
     def mean_loss(at: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = _loss(at, scaled)
         return value / total, gradient / total
 
-    exact = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 500, "maxfun": 2000}
-    tried = [
-        minimize(mean_loss, s, jac=True, method="L-BFGS-B", bounds=box, options=exact)
-        for s in _starts(scaled, start, scale)
-    ]
-    return min(tried, key=lambda found: found.fun).x + np.array([0, np.log(scale), 0, 0])
+    best = min((climb(mean_loss, s) for s in _starts(scaled, start, scale)), key=lambda found: found[1])
+    return best[0] + np.array([0, np.log(scale), 0, 0])
+
+
+def climb(loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, *, edge: float = EDGE) -> tuple:
+    """Where a smooth loss (with its gradient) is smallest inside the box ±edge, and its value there, by BFGS.
+
+    Outside the box the loss goes on at its value on the edge and rises with the distance.
+    """
+
+    def boxed(at: np.ndarray) -> tuple[float, np.ndarray]:
+        inside = np.clip(at, -edge, edge)
+        value, gradient = loss(inside)
+        return value + ((at - inside) ** 2).sum(), np.where(at == inside, gradient, 2 * (at - inside))
+
+    with np.errstate(all="ignore"):
+        found = minimize(boxed, start, jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 300})
+    at = np.clip(found.x, -edge, edge)
+    return at, loss(at)[0]
 
 
 def _starts(rows: _Rows, start: Parameters | None, scale: float) -> list[np.ndarray]:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 from scipy.special import digamma, gammaln
 from scipy.stats import norm, spearmanr
 
-from helpers.customers.bgnbd import FitError
+from helpers.customers.bgnbd import FitError, climb
 from helpers.findings import Estimate
 
 BOX = 12.0
@@ -133,10 +132,9 @@ def fit(table: pd.DataFrame, *, weights: np.ndarray | None = None, start: Spend 
         value, gradient = _loss(at, x, m / scale, count)
         return value / total, gradient / total
 
-    exact = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000, "maxfun": 4000}
-    found = minimize(mean_loss, begin, jac=True, method="L-BFGS-B", bounds=[(-BOX, BOX)] * 3, options=exact)
-    p, q, v = np.exp(found.x)
-    if np.abs(mean_loss(found.x)[1]).max() > 1e-4 or np.abs(found.x).max() > 0.99 * BOX:
+    at, _ = climb(mean_loss, begin, edge=BOX)
+    p, q, v = np.exp(at)
+    if np.abs(mean_loss(at)[1]).max() > 1e-4 or np.abs(at).max() > 0.99 * BOX:
         raise FitError(f"no convergence (p = {p:.3g}, q = {q:.3g}, v = {v * scale:.3g}); take more customers")
     if q <= 1:
         raise FitError(f"q = {q:.3g} is not above 1: a few huge orders make the mean infinite; check the amounts")
