@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache, partial
 
 import ibis
 import numpy as np
 import pandas as pd
 
-from helpers.behaviour.paths import FROM, STATES, Paths
+from helpers.behaviour.paths import DIGITS, FROM, STATES, Paths
 from helpers.behaviour.sessions import BehaviourError, check_choice, check_positive, hide_small
 from helpers.engine import as_table
 from helpers.findings import missing
@@ -28,6 +29,8 @@ MOST_STEPS, MOST_REPEATS = 12, 4
 """Limits of a pattern: what is longer cannot be read, and more repeats could take very long to match."""
 STEP = re.compile(r"(?P<no>not-)?(?P<words>\(\s*[^()]*\s*\)|[^()*+]*?)\s*(?P<repeat>[*+]?)")
 TARGETS = ("buy", "exit")
+MOST_BLOCKS = 30
+"""Visits of more blocks of repeats are not shuffled."""
 LEAST_EXPECTED = 5
 """Paths that shuffled visits lead to the target less often than this are not tested: chance alone rules them."""
 SUMS = {"xx": ("x", "x"), "xy": ("x", "y"), "yy": ("y", "y")}
@@ -234,8 +237,9 @@ def grams(
     longest : int
         States before the next one, 1…4.
     compress : bool
-        True: repeats are one step. Then whole blocks of repeats are shuffled (an order of four lines stays one
-        purchase), and blocks that come to lie side by side are one step again.
+        True: repeats are one step. Then whole blocks of repeats are shuffled, with equal chance for all orders in
+        which no two blocks of one kind meet: so many blocks stay, and an order of four lines stays one purchase. If
+        actions come in random order, the blocks do, too. Visits of more than 30 blocks keep their order.
     runs : int
         Number of shuffles, 2 or more.
     most_sessions : int
@@ -257,11 +261,12 @@ def grams(
     drawn, total = count, int(count.sum())
     if total > most_sessions:
         drawn = rng.multivariate_hypergeometric(count, most_sessions, method="marginals")
-    mixed = np.array([len(set(w)) > 1 for w in text], bool)
-    fixed = _count(*_spread(text[~mixed], drawn[~mixed]), longest, compress)
-    order = np.repeat(text[mixed], drawn[mixed])
-    own = _count(*_spread(text[mixed], drawn[mixed]), longest, compress)
-    results = [_count(*_shuffle(order, rng), longest, compress) for _ in range(runs)]
+    free = _can_be_shuffled(text, compress)
+    fixed = _count(*_spread(text[~free], drawn[~free]), longest, compress)
+    own = _count(*_spread(text[free], drawn[free]), longest, compress)
+    visits = np.repeat(text[free], drawn[free])
+    deal = _Blocks(visits).deal if compress else partial(_shuffle, visits)
+    results = [_count(*deal(rng), longest, compress) for _ in range(runs)]
     lengths = range(1, longest + 1)
     shuffled = {k: np.array([fixed[k] + r[k] for r in results]) for k in lengths}
     sampled_seen = {k: fixed[k] + own[k] for k in lengths}
@@ -284,6 +289,75 @@ def _shuffle(text: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np
     chance[state == 0], chance[state == 5] = 0, 2**32 - 1
     key = np.sort((visit << 35) | (chance << 3) | state)
     return (key & 7).astype(np.uint8), np.ones(len(state), np.int64)
+
+
+def _can_be_shuffled(text: np.ndarray, compress: bool) -> np.ndarray:
+    """Has a visit more than one order?"""
+    if not compress:
+        return np.array([len(set(w)) > 1 for w in text], bool)
+    short = np.array([len(w) <= MOST_BLOCKS for w in text], bool)
+    orders = np.zeros(len(text))
+    orders[short] = _orders()[0][tuple(_blocks(text[short]).T)]
+    return orders > 1
+
+
+def _blocks(text: np.ndarray) -> np.ndarray:
+    """Visits × four behaviours: the number of blocks."""
+    return np.array([[w.count(d) for d in DIGITS] for w in text], int).reshape(-1, 4)
+
+
+@cache
+def _orders() -> np.ndarray:
+    """The number of orders of n₁ … n₄ blocks in which no two of a kind meet, after a block of kind 0 … 4 (0: none).
+
+    w(n, last) = Σ over kinds a ≠ last of w(n less one a, a), and w(0, ·) = 1.
+    """
+    most = (MOST_BLOCKS + 1) // 2 + 1
+    ways = np.zeros((5, *[most] * 4))
+    ways[:, 0, 0, 0, 0] = 1
+    for _ in range(MOST_BLOCKS):
+        next_is = np.zeros((4, *[most] * 4))
+        for a in range(4):
+            one_more, one_less = [slice(None)] * 4, [slice(None)] * 4
+            one_more[a], one_less[a] = slice(1, None), slice(None, -1)
+            next_is[a][tuple(one_more)] = ways[a + 1][tuple(one_less)]
+        total = next_is.sum(axis=0)
+        ways = np.stack([total, *(total - next_is)])
+        ways[:, 0, 0, 0, 0] = 1
+    return ways
+
+
+class _Blocks:
+    """Visits whose blocks are dealt into random orders, block by block: each with its exact chance."""
+
+    def __init__(self, text: np.ndarray) -> None:
+        by_length = sorted(text, key=len, reverse=True)
+        self.blocks = _blocks(np.array(by_length, object))
+        self.length = self.blocks.sum(axis=1)
+
+    def deal(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """As `_spread` for single visits, in a new order."""
+        ways, left = _orders(), self.blocks.copy()
+        last = np.zeros(len(left), int)
+        states = np.full((len(left), int(self.length.max(initial=0)) + 2), 9, np.uint8)
+        states[:, 0] = 0
+        states[np.arange(len(left)), self.length + 1] = 5
+        for step in range(states.shape[1] - 2):
+            n = int((self.length > step).sum())
+            chance = np.stack([self._ways(ways, left[:n], last[:n], a) for a in range(4)], axis=1).cumsum(axis=1)
+            drawn = (rng.random(n)[:, None] * chance[:, 3:] >= chance[:, :3]).sum(axis=1)
+            left[np.arange(n), drawn] -= 1
+            last[:n] = states[:n, step + 1] = drawn + 1
+        flat = states[states != 9]
+        return flat, np.ones(len(flat), np.int64)
+
+    @staticmethod
+    def _ways(ways: np.ndarray, left: np.ndarray, last: np.ndarray, kind: int) -> np.ndarray:
+        """The number of orders of what is left that begin with a block of this kind."""
+        rest = [left[:, a] - (a == kind) for a in range(4)]
+        possible = (rest[kind] >= 0) & (last != kind + 1)
+        rest[kind] = np.maximum(rest[kind], 0)
+        return ways[kind + 1][tuple(rest)] * possible
 
 
 def _count(state: np.ndarray, weight: np.ndarray, longest: int, compress: bool) -> dict[int, np.ndarray]:
@@ -352,14 +426,15 @@ def ways(paths: Paths, grams: Grams, *, to: str = "buy", min_cell: int = 1, leve
     -------
     DataFrame
         `path` (words), `steps` (states before), `times, hits, users, hit_share` (of all `to`: how common),
-        `rate` with its interval by users, `lift` with its interval (the base rate taken as known), `shuffled_lift,
-        order_lift`, and `p_family`: the chance that, were order nothing, *any* path in the table would be as far from
+        `rate` with its interval by users, `lift` and `order_lift` with theirs (base rate and shuffled lift taken as
+        known), `shuffled_lift`, and `p_family`: the chance that, were order nothing, *any* path in the table would be as far from
         its shuffled lift as this one (max-T of westfall1993, both sides, on the roots of the lifts); missing where
         shuffled visits lead to `to` fewer than 5 times. In order of lift.
     """
     check_choice("to", to, TARGETS)
     columns = ["path", "steps", "times", "hits", "users", "hit_share", "rate", "rate_ci_low", "rate_ci_high", "lift",
-               "lift_ci_low", "lift_ci_high", "shuffled_lift", "order_lift", "p_family"]  # fmt: skip
+               "lift_ci_low", "lift_ci_high", "shuffled_lift", "order_lift", "order_lift_ci_low", "order_lift_ci_high",
+               "p_family"]  # fmt: skip
     chains = _chains(grams, to)
     times, hits, of, all_hits = _follow(grams.seen, chains, to, grams.compress) if chains else ([], [], 0, 0)
     if not all_hits:
@@ -375,8 +450,27 @@ def ways(paths: Paths, grams: Grams, *, to: str = "buy", min_cell: int = 1, leve
     if table.empty:
         return missing(columns, f"no path was taken by {max(min_cell, 1)} users")
     table = table.assign(**_against_order(grams, table.path.tolist(), to))
+    expected = table.shuffled_lift.where(table.shuffled_lift > 0)
+    for end in ("", "_ci_low", "_ci_high"):
+        table[f"order_lift{end}"] = table[f"lift{end}"] / expected
     named = table.assign(path=[in_words(w) for w in table.path])
     return named.sort_values(["lift", "path"], ascending=[False, True], ignore_index=True)[columns]
+
+
+def beyond_order(table: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFrame:
+    """The rows of `ways` whose order adds lift beyond chance: order_lift > 1 and p_family ≤ alpha.
+
+    Returns
+    -------
+    DataFrame
+        The same columns, the largest order_lift first; missing with a reason where there are none.
+    """
+    if table.empty:
+        return table
+    found = table[(table.order_lift > 1) & (table.p_family <= alpha)]
+    if found.empty:
+        return missing(list(table.columns), "no order of actions adds lift beyond chance")
+    return found.sort_values(["order_lift", "path"], ascending=[False, True], ignore_index=True)
 
 
 def base_rate(grams: Grams, *, to: str = "buy") -> float | None:
@@ -399,7 +493,7 @@ def _occurrences(paths: Paths, chains: list[str], to: str, compress: bool) -> pd
 
 
 def _against_order(grams: Grams, chains: list[str], to: str) -> dict[str, np.ndarray]:
-    """Mean lift in shuffled visits, what the order adds, and the p-value of the family."""
+    """Mean lift in shuffled visits, and the p-value of the family."""
     shuffled = _follow(grams.shuffled, chains, to, grams.compress)
     null, own = _lift(shuffled), _lift(_follow(grams.sampled_seen, chains, to, grams.compress))
     # the root takes most of the skew from rare paths, which would rule the largest of all otherwise
@@ -409,9 +503,7 @@ def _against_order(grams: Grams, chains: list[str], to: str) -> dict[str, np.nda
     far = np.abs(every - every.mean(axis=0)) / np.where(tested, spread, 1) * tested
     largest = far.max(axis=1)
     p = (largest[:, None] >= far[0] - 1e-9).mean(axis=0)
-    expected = null.mean(axis=0)
-    added = np.divide(own[0], expected, out=np.full(len(expected), np.nan), where=expected > 0)
-    return {"shuffled_lift": expected, "order_lift": added, "p_family": np.where(tested, p, np.nan)}
+    return {"shuffled_lift": null.mean(axis=0), "p_family": np.where(tested, p, np.nan)}
 
 
 def _lift(counts: tuple[np.ndarray, ...]) -> np.ndarray:

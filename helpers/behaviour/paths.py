@@ -16,7 +16,7 @@ import pandas as pd
 
 from helpers.behaviour.sessions import add_visits, check_choice, check_positive, hide_small
 from helpers.engine import hold
-from helpers.findings import missing
+from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate, add_rate_by_cluster, z_value
 from helpers.tables import BEHAVIORS
 
@@ -137,6 +137,20 @@ def unseen(paths: Paths, *, level: float = 0.95) -> pd.DataFrame:
     words = ["no view of the item before, in the log", "no view of the item before, in the same visit"]
     rows = pd.DataFrame({"counted": words, "without_view": [row["log"], row["visit"]], "of": row["of"]})
     return add_rate(rows, successes="without_view", trials="of", name="unseen_rate", level=level)
+
+
+def estimate_at(table: pd.DataFrame, column: str) -> Estimate:
+    """The number in the first row of a table with its interval, or the reason why there is none.
+
+    >>> estimate_at(pd.DataFrame({"rate": [0.5], "rate_ci_low": [0.4], "rate_ci_high": [0.6]}), "rate").ci_high
+    0.6
+    """
+    if table.empty:
+        return Estimate.missing(table.attrs.get("reason", "no visit shows it"))
+    values = [table[c].iloc[0] for c in (column, f"{column}_ci_low", f"{column}_ci_high")]
+    if any(pd.isna(v) for v in values):
+        return Estimate.missing("too few users to be shown")
+    return Estimate(*(float(v) for v in values))
 
 
 # Transitions ----------------------------------------------------------------------------------------------------------
