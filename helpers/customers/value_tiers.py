@@ -244,6 +244,14 @@ def tier_sizes(table: pd.DataFrame, tiers: pd.Series, *, min_cell: int) -> pd.Da
     return suppress(found, count="customers", min_cell=min_cell, values=columns[2:]).drop(columns=HIDDEN)
 
 
+def compare_tiers(table: pd.DataFrame, schemes: dict[str, pd.Series], *, min_cell: int) -> pd.DataFrame:
+    """`tier_sizes` of several schemes, one below the other, with the scheme's name in the first column."""
+    parts = {name: tier_sizes(table, tiers, min_cell=min_cell) for name, tiers in schemes.items()}
+    if table.empty:
+        return missing(["scheme", *next(iter(parts.values())).columns], why(table))
+    return pd.concat(parts, names=["scheme"]).reset_index("scheme").reset_index(drop=True)
+
+
 # ── two periods ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

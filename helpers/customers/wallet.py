@@ -167,27 +167,3 @@ def link(both: pd.DataFrame, *, boots: int = 300, level: float = 0.95, seed: int
     drawn = (both.iloc[rng.integers(0, len(both), len(both))].reset_index(drop=True) for _ in range(boots))
     tried = [r for d in drawn if (r := rank_correlation(d["category_share"], d["wallet_share"])) is not None]
     return Estimate(value, *(float(q) for q in np.quantile(tried, [(1 - level) / 2, (1 + level) / 2])))
-
-
-def beside(both: pd.DataFrame, *, min_cell: int) -> pd.DataFrame:
-    """True share of wallet by the share of category here: one row a range of the latter.
-
-    Returns
-    -------
-    DataFrame
-        category_share ('0 to 25 %', …), customers, mean_wallet_share, and the ends of the middle half of the customers:
-        low_quarter_share, high_quarter_share. Rows of fewer than `min_cell` customers are left out.
-    """
-    columns = ["category_share", "customers", "mean_wallet_share", "low_quarter_share", "high_quarter_share"]
-    if both.empty:
-        return missing(columns, why(both))
-    words = ["0 to 25 %", "25 to 50 %", "50 to 75 %", "75 to 99 %", "all"]
-    cut = pd.cut(both["category_share"], [0, 0.25, 0.5, 0.75, 0.999, np.inf], labels=words)
-    groups = both["wallet_share"].groupby(cut, observed=True)
-    found = pd.DataFrame({
-        "customers": groups.size(), "mean_wallet_share": groups.mean(), "low_quarter_share": groups.quantile(0.25),
-        "high_quarter_share": groups.quantile(0.75),
-    })  # fmt: skip
-    found = found[found["customers"] >= min_cell].rename_axis("category_share").reset_index()
-    found["category_share"] = found["category_share"].astype(str)
-    return found if len(found) else missing(columns, f"every group has fewer than {min_cell} customers")

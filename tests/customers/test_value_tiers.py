@@ -116,8 +116,8 @@ def test_equal_customers_share_a_tier_and_one_customer_is_key():
 def test_sizes_add_up_to_the_shop():
     rng = np.random.default_rng(2)
     table = pd.DataFrame({"monetary": rng.gamma(1, 50, 300) - 3, "frequency": rng.integers(1, 9, 300)})
-    for tiers in (vt.cva(table), vt.abc(table["monetary"])):
-        sizes = vt.tier_sizes(table, tiers, min_cell=1)
+    both = vt.compare_tiers(table, {"CVA": vt.cva(table), "ABC": vt.abc(table["monetary"])}, min_cell=1)
+    for _, sizes in both.groupby("scheme"):
         assert sizes["customers"].sum() == 300
         assert sizes[["customer_share", "sales_share", "order_share"]].sum().tolist() == pytest.approx([1, 1, 1])
     assert vt.tier_sizes(missing(["monetary"], "none"), pd.Series(dtype=object), min_cell=1).attrs["reason"] == "none"

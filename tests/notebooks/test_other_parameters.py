@@ -50,6 +50,10 @@ def last(column: str) -> Callable[[pd.DataFrame], float]:
     return lambda table: float(table[column].iloc[-1])
 
 
+def first(column: str) -> Callable[[pd.DataFrame], float]:
+    return lambda table: float(table[column].iloc[0])
+
+
 FAST_RULES, FAST_TRIALS = (("null_runs", 1),), (("experiments", 20),)
 FAST_SEGMENTS = (("boots", 5),)
 MOVES = [
@@ -59,6 +63,8 @@ MOVES = [
     Move("10_data_quality", (("guard_runs", 5),), (("guard_runs", 8),), "guard_errors", total("runs"), "more runs"),
     Move("20_traffic", (), (("session_minutes", 5),), "by_day", total("visits"), "a shorter pause makes more visits"),
     Move("21_funnel", (("window_hours", 1.0),), (), "funnel_users", last("units"), "a longer window keeps more buyers"),
+    Move("22_retention", (("return_event", "buy"),), (), "ranges", total("returned"), "any return counts more"),
+    Move("31_value_tiers", (("key_share", 0.1),), (), "migration", first("customers"), "a larger key tier keeps more"),
     Move("32_segments", (*FAST_SEGMENTS, ("most_clusters", 3)), FAST_SEGMENTS, "criteria", rows, "more numbers tried"),
     Move(
         "40_association_rules", (*FAST_RULES, ("min_support", 0.01)), FAST_RULES, "all_rules", rows, "rarer sets count"
