@@ -270,8 +270,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "10_data_quality": ("events",),
     "20_traffic": ("events",),
     "21_funnel": ("events",),
+    "22_retention": ("events",),
+    "24_early_warning": ("events",),
     "31_value_tiers": ("events or orders",),
     "32_segments": ("events or orders",),
+    "33_lifetime_value": ("orders",),
     "40_association_rules": ("events",),
     "50_experiment": ("campaigns", "assignments", "orders"),
 }

@@ -12,7 +12,7 @@ import pandas as pd
 
 from helpers.behaviour.early_warning import history, live
 from helpers.behaviour.sessions import BehaviourError, check_choice, check_positive
-from helpers.findings import missing
+from helpers.findings import Estimate, missing
 from helpers.intervals import rate
 from helpers.outliers import robust_scale
 
@@ -162,3 +162,21 @@ def _summary(size: float, faults: float, found: float, months: float, other: flo
     bounds = {"found_rate": share.value, "found_rate_ci_low": share.ci_low, "found_rate_ci_high": share.ci_high}
     counts = {"months": int(months), "other_alarms": int(other), "other_alarms_a_month": other / months}
     return {"size_share": size, "faults": int(faults), "found": int(found), **bounds, **counts}
+
+
+def smallest_found(curve: pd.DataFrame, *, least_rate: float = 0.8) -> Estimate:
+    """The smallest drop of a power curve that is found at least so often, as a share of the figure (0…1).
+
+    All larger drops of the curve must be found as often, too.
+
+    >>> found = pd.DataFrame({"size_share": [0.0, -0.2, -0.4, -0.6], "found_rate": [0.0, 0.1, 0.9, 1.0]})
+    >>> smallest_found(found).value
+    0.4
+    """
+    if curve.empty:
+        return Estimate.missing(curve.attrs.get("reason", "no sizes were tried"))
+    drops = curve[curve.size_share < 0].sort_values("size_share")
+    found = drops[(drops.found_rate >= least_rate).cummin()]
+    if found.empty:
+        return Estimate.missing(f"no drop of the drill was found in {least_rate:.0%} of the cases")
+    return Estimate(-float(found.size_share.max()))

@@ -196,7 +196,9 @@ def history(
         return missing(HISTORY, reason)
     y = _to_scale(table.observed, scale)
     odd = {"seasonal": season_weeks | 1, "trend": trend_days | 1}
-    fit = STL(_fill(y.where(usable), table.day).to_numpy(), period=WEEK, robust=True, **odd).fit()
+    filled = _fill(y.where(usable), table.day).to_numpy()
+    # one inner pass is what cleveland1990 advise beside robust weights
+    fit = STL(filled, period=WEEK, robust=True, **odd).fit(inner_iter=1)
     remainder = (y - fit.trend - fit.seasonal).where(usable)
     spread = robust_scale(remainder)
     outlier, mean, reach = _judge(remainder, alpha)
@@ -226,8 +228,9 @@ def _calendar(days: pd.DataFrame, metric: str, known: pd.DataFrame | None) -> tu
     check_choice("metric", metric, list(days.columns.drop("day")))
     table = days[["day"]].assign(observed=days[metric].astype(float))
     events = {} if known is None else dict(zip(known.day, known.event, strict=True))
-    table["event"] = table.day.map(events).astype(object).where(table.day.isin(list(events)), None)
-    absent, special = table.observed.isna(), table.day.isin(list(events))
+    names = [events.get(day) for day in table.day]
+    table["event"] = pd.Series(names, index=table.index, dtype=object)
+    absent, special = table.observed.isna(), table.event.notna()
     state = np.where(absent, "missing", np.where(special, "known day", "usual"))
     return table.assign(state=state.astype(object)), ~absent & ~special
 
@@ -252,6 +255,8 @@ def _to_scale(values: pd.Series, scale: str) -> pd.Series:
 
 def _fill(y: pd.Series, day: pd.Series) -> pd.Series:
     """Stand-ins for days that are not learned from: the weekday's usual place above a line between the neighbours."""
+    if not y.isna().any():
+        return y
     usual = y.groupby(day.dt.weekday).transform("median").fillna(y.median())
     return (y - usual).interpolate(limit_direction="both") + usual
 
@@ -432,6 +437,15 @@ def shifts(live: pd.DataFrame) -> pd.DataFrame:
         way = "up" if since.z.mean() > 0 else "down"
         rows.append((alarm.day, alarm.began, len(since), way, observed, expected, change, since.z.mean()))
     return pd.DataFrame(rows, columns=list(SHIFTS)) if rows else missing(SHIFTS, "the sums never passed the limit")
+
+
+def sums(live: pd.DataFrame, *, h: float = 5.0) -> pd.DataFrame:
+    """Both sums and the limit by day, one below the other, for a figure: `day, sum, value` (standard deviations)."""
+    if live.empty:
+        return missing(["day", "sum", "value"], live.attrs.get("reason", "no days"))
+    watched = live.loc[live.upper.notna(), ["day", "upper", "lower"]].assign(limit=h)
+    names = {"upper": "too high, C⁺", "lower": "too low, C⁻", "limit": "limit h"}
+    return watched.rename(columns=names).melt("day", var_name="sum")
 
 
 # Against the truth ----------------------------------------------------------------------------------------------------

@@ -224,8 +224,10 @@ def explain(
         return missing(columns, alerts.attrs.get("reason", "no alarm"))
     table = alerts.copy()
     for name, by, names in (("category", "category_id", labels), ("channel", "channel", None)):
-        options = {"metric": metric, "by": by, "min_cell": min_cell, "labels": names}
+        options = {"metric": metric, "by": by, "min_cell": min_cell}
         found = [main_part(contributions(measures, judged, day=day, **options)) for day in table.day]
-        table[name] = pd.Series([part for part, _ in found], index=table.index, dtype=object)
+        parts = pd.Series([part for part, _ in found], index=table.index, dtype=object)
+        single = parts.notna() & (parts != SPREAD)
+        table[name] = parts.mask(single, names(parts[single])) if names and single.any() else parts
         table[f"{name}_part_share"] = pd.Series([value for _, value in found], index=table.index, dtype=float)
     return table
