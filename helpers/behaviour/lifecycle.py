@@ -138,32 +138,37 @@ def _active(gaps: pd.DataFrame, days: int, length: int) -> np.ndarray:
     return change.cumsum()[:days].astype("int64")
 
 
-def monthly_mean(table: pd.DataFrame, *, days: int = 7, value: str = "dau_mau_rate") -> pd.DataFrame:
-    """A ratio without its weekly rhythm: the mean of the last `days` days, missing until all of them are known.
+def smoothed(table: pd.DataFrame, *, values: dict[str, str] | None = None, days: int = 7) -> pd.DataFrame:
+    """Ratios without their weekly rhythm: means of the last `days` days, as a picture wants them.
 
     Parameters
     ----------
     table : DataFrame
         From `stickiness`.
+    values : dict, optional
+        Column → name of the ratio; by default DAU/MAU.
     days : int
         Days of the mean, 1 or more; 7 takes out the weekday.
-    value : str
-        The column.
 
     Returns
     -------
     DataFrame
-        `day`, `segment` where the table has it, and the column; days without a value are left out.
+        `day`, `segment` where the table has it, `ratio` (name), `rate`; days on which not all values of the mean are
+        known are left out.
     """
     check_positive("days", days)
-    if table.empty:
-        return table
+    values = values or {"dau_mau_rate": "DAU/MAU"}
     keys = [c for c in ("segment", "day") if c in table]
-    values = table[value].astype(float)
-    groups = values.groupby(table["segment"]) if "segment" in table else values.groupby(np.zeros(len(table)))
-    smooth = groups.rolling(days, min_periods=days).mean().droplevel(0).sort_index()
-    known = table[keys].assign(**{value: smooth}).dropna(subset=[value]).reset_index(drop=True)
-    return known if len(known) else missing([*keys, value], f"the log is shorter than the windows of {value}")
+    columns = [*keys, "ratio", "rate"]
+    if table.empty:
+        return missing(columns, table.attrs.get("reason", "no days"))
+    groups = table["segment"] if "segment" in table else pd.Series("all", index=table.index)
+    parts = []
+    for column, name in values.items():
+        mean = table[column].astype(float).groupby(groups).rolling(days, min_periods=days).mean().droplevel(0)
+        parts.append(table[keys].assign(ratio=name, rate=mean.sort_index()))
+    known = pd.concat(parts, ignore_index=True).dropna(subset=["rate"]).reset_index(drop=True)
+    return known if len(known) else missing(columns, "the log is too short, or the groups are too small")
 
 
 # How often ------------------------------------------------------------------------------------------------------------
@@ -331,7 +336,8 @@ def _blank(table: pd.DataFrame, *, told: np.ndarray, known: np.ndarray, min_cell
     keep = pd.DataFrame(dict.fromkeys(table, shown))
     keep["new"], keep["resurrected"], keep["not_told_apart"] = shown & split, shown & split, shown & ~split
     keep["active"], keep["asleep"] = ~few.active, shown & ~few.asleep
-    return table.where(keep, None)
+    blanked = table.where(keep, None)
+    return blanked.astype({c: float for c in table if c.startswith("quick_ratio")})
 
 
 def _transitions(found: UserDays, spans: pd.DataFrame, event: str) -> pd.DataFrame:

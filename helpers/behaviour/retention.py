@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.behaviour.sessions import BehaviourError, check_choice, check_positive, count_behaviors, hide_small
-from helpers.engine import as_table, hold
-from helpers.findings import missing
+from helpers.engine import hold
+from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate
 from helpers.tables import BEHAVIORS
 
@@ -86,6 +86,7 @@ def user_days(
     --------
     >>> log = pd.DataFrame({"user_id": [1, 1, 2], "behavior": ["pv", "buy", "pv"],
     ...     "day": pd.to_datetime(["2017-07-01", "2017-07-01", "2017-07-03"])})
+    >>> from helpers.engine import as_table
     >>> found = user_days(as_table(log), window=(pd.Timestamp("2017-07-01"), pd.Timestamp("2017-07-03")))
     >>> found.table.order_by("user_id").execute()
        user_id  day  pv  fav  cart  buy
@@ -127,6 +128,31 @@ def did(table: ir.Table, event: str) -> ir.BooleanColumn:
     """Did the user do this on the day? 'any' is any of the four."""
     check_choice("event", event, EVENTS)
     return sum(table[b] for b in BEHAVIORS) > 0 if event == "any" else table[event] > 0
+
+
+def late_arrivals(found: UserDays, *, lead_in_days: int = 28, level: float = 0.95) -> pd.DataFrame:
+    """Is *first seen* new? Of the users whom the log first sees after a lead-in, the share that joined in the window.
+
+    Parameters
+    ----------
+    found : UserDays
+        From `user_days`.
+    lead_in_days : int
+        Days at the start of the log that are left out.
+
+    Returns
+    -------
+    DataFrame
+        One row: `users` (all), `late` (first seen after the lead-in, day of registration known), `joined` (of these
+        within the window), `joined_rate` with its Wilson interval. Empty with a reason without days of registration.
+    """
+    people = found.people
+    late = (people["first"] >= lead_in_days) & (people.guessed == 0)
+    joined = (late & (people.new == 1)).sum()
+    table = people.agg(users=people.count(), late=late.sum(), joined=joined).execute().fillna(0).astype("int64")
+    if not table.late.iloc[0]:
+        return missing([*table.columns, "joined_rate"], "no user seen late has a day of registration")
+    return add_rate(table, successes="joined", trials="late", name="joined_rate", level=level)
 
 
 # From a start to the returns ------------------------------------------------------------------------------------------
@@ -259,8 +285,8 @@ def _curve(
     if returns.reason:
         return missing(CURVE, returns.reason)
     gaps, cohorts, end = returns.gaps, returns.cohorts, returns.days - 1 - extra
-    returned = _cover(np.maximum(low, 0), np.minimum(high, end - gaps.start), gaps.users, returns.days)
-    users = _cover(0 * cohorts.start, end - cohorts.start, cohorts.users, returns.days)
+    returned = cover(np.maximum(low, 0), np.minimum(high, end - gaps.start), gaps.users, returns.days)
+    users = cover(0 * cohorts.start, end - cohorts.start, cohorts.users, returns.days)
     table = pd.DataFrame({"n": np.arange(returns.days), "users": users, "returned": returned})
     table = table[(table.users > 0) & table.n.between(1, days)].reset_index(drop=True)
     if table.empty:
@@ -269,7 +295,7 @@ def _curve(
     return hide_small(table, count="returned", min_cell=min_cell, values=RATE)
 
 
-def _cover(low: pd.Series, high: pd.Series, weight: pd.Series, length: int) -> np.ndarray:
+def cover(low: pd.Series, high: pd.Series, weight: pd.Series, length: int) -> np.ndarray:
     """For n = 0 … length − 1 the sum of the weights of all ranges low … high that hold n."""
     low, high, weight = (np.asarray(x, dtype="int64") for x in (low, high, weight))
     real = high >= low
@@ -277,6 +303,27 @@ def _cover(low: pd.Series, high: pd.Series, weight: pd.Series, length: int) -> n
     np.add.at(change, low[real], weight[real])
     np.add.at(change, high[real] + 1, -weight[real])
     return change.cumsum()[:length]
+
+
+def curves(
+    returns: Returns, *, days: int = 28, follow_days: int = 28, min_cell: int = 1, level: float = 0.95
+) -> pd.DataFrame:
+    """Classic, rolling, and rolling retention with equal time for everybody, one under the other.
+
+    Returns
+    -------
+    DataFrame
+        `kind` ('classic', 'rolling', 'within 28 days') and the columns of `classic`.
+    """
+    options = {"days": days, "min_cell": min_cell, "level": level}
+    equal = rolling(returns, follow_days=follow_days, **options)
+    named = {
+        "classic": classic(returns, **options),
+        "rolling": rolling(returns, **options),
+        f"within {follow_days} days": equal,
+    }
+    filled = [t.assign(kind=k) for k, t in named.items() if len(t)]
+    return pd.concat(filled, ignore_index=True)[["kind", *CURVE]] if filled else named["classic"].assign(kind=[])
 
 
 def parse_brackets(text: str) -> tuple[tuple[int, int], ...]:
@@ -490,9 +537,37 @@ def wide(table: pd.DataFrame, *, value: str = "retention_rate", from_k: int = 1,
         return missing([], table.attrs.get("reason", reason))
     cohorts = known.cohort.drop_duplicates().tail(rows)
     part = table[table.cohort.isin(cohorts) & table.k.between(from_k, min(known.k.max(), from_k + rows - 1))]
-    sizes = part.users.map("{:.0f}".format)
-    part = part.assign(name=part.cohort.dt.strftime("%Y-%m-%d") + " (" + sizes + ")")
-    return part.pivot(index="name", columns="k", values=value)
+    return part.assign(name=_named(part)).pivot(index="name", columns="k", values=value)
+
+
+def _named(table: pd.DataFrame) -> pd.Series:
+    """'2017-07-01 (35)': the cohort and its size."""
+    return table.cohort.dt.strftime("%Y-%m-%d") + " (" + table.users.map("{:.0f}".format) + ")"
+
+
+def at_age(table: pd.DataFrame, *, k: int = 1, rows: int = 26) -> pd.DataFrame:
+    """One column of the triangle: the last cohorts at the same age, those that are known.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `triangle`.
+    k : int
+        Periods since the cohort's own.
+    rows : int
+        The last so many cohorts.
+
+    Returns
+    -------
+    DataFrame
+        Rows of the triangle with a `name` such as '2017-07-01 (35)'; empty with a reason where nothing is known.
+    """
+    known = table[(table.k == k) & table.retention_rate.notna()] if len(table) else table
+    if known.empty:
+        return missing(
+            [*table.columns, "name"], table.attrs.get("reason", "no cohort of enough users is known")
+        )
+    return known.assign(name=_named(known)).tail(rows).reset_index(drop=True)
 
 
 # Age or date? ---------------------------------------------------------------------------------------------------------
@@ -545,91 +620,16 @@ def seen_again(daily: pd.DataFrame, *, min_cell: int = 1, level: float = 0.95) -
     return hide_small(table, count="again", min_cell=min_cell, values=values)
 
 
-# Truth ----------------------------------------------------------------------------------------------------------------
+def estimate(table: pd.DataFrame, value: str, *, row: int = -1, reason: str = "no rows") -> Estimate:
+    """One cell of a table with its interval, for a finding; missing where the table or the cell is empty.
 
-
-def alive(
-    found: UserDays, truth: pd.DataFrame, *, start_epoch: int, start_event: str = "any", who: str = "new"
-) -> pd.DataFrame:
-    """The true share of a cohort that has not left n days after its start: what retention is taken for.
-
-    alive(n) = users who had not left by day start + n / users whose day start + n lies in the log; 0…1. The users are
-    those of `classic`.
-
-    Parameters
-    ----------
-    found, start_event, who
-        As in `returns`.
-    truth : DataFrame
-        One row a user: `user_id`, `left_at` (epoch seconds; missing: never).
-    start_epoch : int
-        First second of the window.
-
-    Returns
-    -------
-    DataFrame
-        `n, users, alive, alive_rate`, n = 1, 2, …; empty with a reason without a truth.
+    >>> estimate(pd.DataFrame({"r": [0.5], "r_ci_low": [0.4], "r_ci_high": [0.6]}), "r")
+    Estimate(value=0.5, ci_low=0.4, ci_high=0.6, reason='')
+    >>> estimate(missing(["r"], "nobody came"), "r").reason
+    'nobody came'
     """
-    columns = ["n", "users", "alive", "alive_rate"]
-    if "left_at" not in truth:
-        return missing(columns, truth.attrs.get("reason", "the truth holds no left_at"))
-    begun = starts(found, start_event=start_event, who=who).execute()
-    if begun.empty or (found.reason and who == "new"):
-        return missing(columns, found.reason or "nobody started")
-    left = (truth.set_index("user_id").left_at.reindex(begun.user_id) - start_epoch) // 86_400
-    last = found.days - 1 - begun.start.to_numpy()
-    stayed = np.fmin(left.to_numpy() - begun.start.to_numpy(), last).astype("int64")
-    zero, one = 0 * last, np.ones(len(last))
-    counts = {"users": _cover(zero, last, one, found.days), "alive": _cover(zero, stayed, one, found.days)}
-    table = pd.DataFrame({"n": np.arange(found.days), **counts}).query("n > 0 and users > 0").reset_index(drop=True)
-    return table.assign(alive_rate=table.alive / table.users)
-
-
-def simulated_log(
-    *, users: int = 3_000, days: int = 60, active_rate: float = 0.3, leave_rate: float = 0.02, seed: int = 22
-) -> tuple[ir.Table, tuple[pd.Timestamp, pd.Timestamp]]:
-    """A log whose retention is known: users who come with a fixed chance each day until they leave for good.
-
-    Each starts on a day drawn evenly from the window. On every later day he leaves with chance `leave_rate`; who has
-    not left is active with chance `active_rate`.
-
-    Returns
-    -------
-    (ibis Table, window)
-        A log with `user_id, behavior, day`, and its first and last day.
-    """
-    rng = np.random.default_rng(seed)
-    start, stay = rng.integers(0, days, users), rng.geometric(leave_rate, users)
-    age = np.arange(days) - start[:, None]
-    active = (age == 0) | ((age > 0) & (age < stay[:, None]) & (rng.random((users, days)) < active_rate))
-    person, day = np.nonzero(active)
-    first = pd.Timestamp("2017-01-01")
-    log = pd.DataFrame({"user_id": person, "behavior": "pv", "day": first + pd.to_timedelta(day, unit="D")})
-    return as_table(log), (first, first + pd.Timedelta(days=days - 1))
-
-
-def simulated_truth(
-    n: int | pd.Series, *, follow_days: int | None = 1, active_rate: float = 0.3, leave_rate: float = 0.02
-) -> float | pd.Series:
-    """The true retention of `simulated_log`.
-
-    With p the chance to be active and q the chance to leave: alive on day n is (1 − q)^n, active on it p · (1 − q)^n,
-    active on one of H days from n on (1 − q)^n · g(H), where g(1) = p and g(H) = p + (1 − p)(1 − q) · g(H − 1).
-
-    Parameters
-    ----------
-    n : int
-        Days since the start.
-    follow_days : int, optional
-        H; 1 is classic retention, None the share not yet gone.
-
-    >>> [round(simulated_truth(7, follow_days=h), 4) for h in (1, 28, None)]
-    [0.2604, 0.8294, 0.8681]
-    """
-    alive = (1 - leave_rate) ** n
-    if follow_days is None:
-        return alive
-    seen = 0.0
-    for _ in range(follow_days):
-        seen = active_rate + (1 - active_rate) * (1 - leave_rate) * seen
-    return alive * seen
+    if not -len(table) <= row < len(table):
+        return Estimate.missing(table.attrs.get("reason", reason))
+    found = table.iloc[row]
+    numbers = (found[value], found[f"{value}_ci_low"], found[f"{value}_ci_high"])
+    return Estimate.missing(reason) if pd.isna(numbers[0]) else Estimate(*map(float, numbers))
