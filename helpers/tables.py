@@ -271,6 +271,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "20_traffic": ("events",),
     "21_funnel": ("events",),
     "22_retention": ("events",),
+    "23_paths": ("events",),
     "24_early_warning": ("events",),
     "31_value_tiers": ("events or orders",),
     "32_segments": ("events or orders",),
