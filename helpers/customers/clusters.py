@@ -125,9 +125,12 @@ def _too_few(z: pd.DataFrame, k: int) -> str:
         raise ClustersError(f"k: {k} clusters cannot be made; give 1 or more")
     if z.shape[1] == 0:
         return "no feature differs between users"
-    different = len(np.unique(z.to_numpy(), axis=0))
     if k > len(z):
         return f"{k} clusters need at least {k} users; there are {len(z)}"
+    values = z.to_numpy()
+    if len(np.unique(values[:1_000], axis=0)) >= k:  # sorting a million rows takes longer than clustering them
+        return ""
+    different = len(np.unique(values, axis=0))
     return f"{k} clusters need {k} different users; there are {different}" if k > different else ""
 
 
