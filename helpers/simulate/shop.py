@@ -34,6 +34,8 @@ TRUTH_TABLES = {
     "caused_orders": "the orders that would not have been placed without a channel",
     "contact_curve": "dose-response of added orders, opt-outs, margin and profit by messages a week",
     "anomalies": "planted anomalies of the daily traffic, and the festivals",
+    "tastes": "share of each customer's needs that comes from each of the own interests",
+    "order_chances": "chance that an order holds a category, by its main need (0: a need from no own interest)",
     "wallets": "what a customer spends in a category here and in all shops",
     "market_share": "the shop's true share of each month's category sales",
     "feedback": "sentiment, topic and true satisfaction of each answer",
@@ -122,6 +124,7 @@ def _add_block(files: dict[str, TableFile], world: World, block: Block, number: 
     files["feedback"].add(feedback.feedback_table(block.answers, block.user_id, given))
     files["truth/feedback"].add(truth.feedback_truth(block, given))
     files["truth/users"].add(truth.users_truth(world, block))
+    files["truth/tastes"].add(truth.tastes_truth(world, block))
     files["truth/wallets"].add(market.wallet_table(world, block, number))
     totals.add("needs", truth.expected_needs(block, world))
     totals.add_answers(block)
@@ -232,6 +235,7 @@ def _add_whole(files: dict[str, TableFile], world: World, totals: truth.Totals) 
     files["truth/arms"].add(truth.arms_truth(totals))
     files["truth/cate"].add(truth.cate_truth(totals))
     files["truth/rules"].add(truth.rules_truth(catalogue, totals.needs))
+    files["truth/order_chances"].add(truth.order_chances_truth(catalogue))
     files["truth/sequences"].add(truth.sequences_truth(catalogue))
     files["truth/channels"].add(truth.channels_truth(totals, world))
     files["truth/contact_curve"].add(truth.contact_truth(totals, settings))

@@ -23,7 +23,15 @@ from helpers.simulate.campaigns import (
 )  # fmt: skip
 from helpers.simulate.catalogue import RULES, SEQUENCES, STAPLES, Catalogue, category_ids, item_ids
 from helpers.simulate.orders import SECOND_NEED
-from helpers.simulate.people import AGES, LIFESTYLES, NO_LABEL, SEGMENTS, need_shares
+from helpers.simulate.people import (
+    AGES,
+    LIFESTYLES,
+    MAX_INTERESTS,
+    NO_LABEL,
+    SEGMENTS,
+    TASTE_SHARE,
+    need_shares,
+)
 from helpers.simulate.settings import DAY, START, ShopSettings, date_of
 
 TYPES = ("lost cause", "persuadable", "sleeping dog", "sure thing")
@@ -48,6 +56,33 @@ def users_truth(world: World, block: Block) -> dict[str, np.ndarray]:
         "interests": people.breadth[kept].astype(np.int64),
         "satisfaction": np.round(people.satisfaction, 4)[kept],
         "robot": robot[kept],
+    }
+
+
+def tastes_truth(world: World, block: Block) -> dict[str, np.ndarray]:
+    """Share of each customer's needs that comes from each own interest; the rest comes from all categories."""
+    people, count = block.people, world.catalogue.categories
+    mine = np.arange(MAX_INTERESTS) < people.breadth[:, None]
+    user = np.nonzero(mine)[0]
+    cell = user * count + people.interests[mine]
+    share = np.bincount(cell, TASTE_SHARE / people.breadth[user], len(people) * count).reshape(-1, count)
+    user, category = np.nonzero((share > 0) & block.kept[:, None])
+    return {
+        "user_id": block.user_id[user],
+        "category_id": category_ids(category),
+        "share": np.round(share[user, category], 6),
+    }
+
+
+def order_chances_truth(catalogue: Catalogue) -> dict[str, np.ndarray]:
+    """Chance that an order holds a category, by its main need; need 0: one that does not come from an interest."""
+    needs = [catalogue.bought.share, *np.eye(catalogue.categories)]
+    chance = np.stack([basket_probabilities(catalogue, need).diagonal() for need in needs])
+    row, category = np.nonzero(chance)
+    return {
+        "need_id": np.where(row > 0, category_ids(row - 1), 0),
+        "category_id": category_ids(category),
+        "chance": np.round(chance[row, category], 6),
     }
 
 

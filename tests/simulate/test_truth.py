@@ -136,3 +136,18 @@ def test_lifestyles_show_in_price_novelty_and_discounts(shop):
     assert (means.level.idxmax(), means.level.idxmin()) == ("quality-life", "rational-saving")
     assert means.new.idxmax() == "fashion-forward"
     assert means.deal.idxmax() == "rational-saving"
+
+
+def test_tastes_and_chances_give_the_share_of_orders_with_each_category(shop):
+    """Main needs follow tastes, and each need fills its basket with the stated chances: the staples and all others."""
+    chances = shop["truth/order_chances"].pivot(index="need_id", columns="category_id", values="chance").fillna(0)
+    tastes = shop["truth/tastes"].pivot(index="user_id", columns="category_id", values="share").fillna(0)
+    assert tastes.sum(axis=1).to_numpy() == pytest.approx(0.6, abs=1e-4)
+    orders = shop["orders"].drop_duplicates(["order_id", "category_id"])
+    buyers = orders.drop_duplicates("order_id").user_id
+    own = chances.loc[tastes.columns].to_numpy()
+    per_user = pd.DataFrame(tastes.to_numpy() @ own + 0.4 * chances.loc[0].to_numpy(), tastes.index, chances.columns)
+    expected = per_user.reindex(buyers).mean()
+    seen = orders.category_id.value_counts().reindex(expected.index).fillna(0) / len(buyers)
+    assert np.corrcoef(expected, seen)[0, 1] > 0.97
+    assert np.abs(expected - seen).max() < 0.03
