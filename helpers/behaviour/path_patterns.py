@@ -427,7 +427,8 @@ def ways(paths: Paths, grams: Grams, *, to: str = "buy", min_cell: int = 1, leve
     DataFrame
         `path` (words), `steps` (states before), `times, hits, users, hit_share` (of all `to`: how common),
         `rate` with its interval by users, `lift` and `order_lift` with theirs (base rate and shuffled lift taken as
-        known), `shuffled_lift`, and `p_family`: the chance that, were order nothing, *any* path in the table would be as far from
+        known), `shuffled_lift`, and `p_family`: the chance that, were order nothing, *any* path in the table would be
+        as far from
         its shuffled lift as this one (max-T of westfall1993, both sides, on the roots of the lifts); missing where
         shuffled visits lead to `to` fewer than 5 times. In order of lift.
     """

@@ -55,6 +55,7 @@ def first(column: str) -> Callable[[pd.DataFrame], float]:
 
 
 FAST_RULES, FAST_TRIALS = (("null_runs", 1),), (("experiments", 20),)
+FAST_PATHS = (("shuffles", 2), ("deals", 19))
 FAST_SEGMENTS = (("boots", 5),)
 MOVES = [
     Move(
@@ -64,6 +65,14 @@ MOVES = [
     Move("20_traffic", (), (("session_minutes", 5),), "by_day", total("visits"), "a shorter pause makes more visits"),
     Move("21_funnel", (("window_hours", 1.0),), (), "funnel_users", last("units"), "a longer window keeps more buyers"),
     Move("22_retention", (("return_event", "buy"),), (), "ranges", total("returned"), "any return counts more"),
+    Move(
+        "23_paths",
+        FAST_PATHS,
+        (*FAST_PATHS, ("session_minutes", 5)),
+        "accounting",
+        total("sessions"),
+        "a shorter pause makes more visits",
+    ),
     Move("31_value_tiers", (("key_share", 0.1),), (), "migration", first("customers"), "a larger key tier keeps more"),
     Move("32_segments", (*FAST_SEGMENTS, ("most_clusters", 3)), FAST_SEGMENTS, "criteria", rows, "more numbers tried"),
     Move(
