@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import digamma, gammaln
-from scipy.stats import norm, spearmanr
+from scipy.stats import norm
 
 from helpers.customers.bgnbd import FitError, climb
 from helpers.findings import Estimate
@@ -182,9 +182,11 @@ def simulate_amounts(
 
 
 def spend_frequency(table: pd.DataFrame, *, level: float = 0.95) -> Estimate:
-    """Rank correlation of frequency and mean amount over repeat customers, −1…1; the model wants about 0.
+    """Correlation of frequency and mean amount over customers with purchases, −1…1; the model wants about 0.
 
-    Spearman's correlation with Fisher's interval (standard error √(1.06 / (n − 3))).
+    Pearson's r: where amounts do not depend on frequency, every frequency has the same mean amount, and r is 0. (A rank
+    correlation would not be 0: means of many skewed amounts have a higher median than single amounts.) The interval is
+    r ± z · sd(h) / √n with h = z_x z_m − r (z_x² + z_m²) / 2, which does not ask for normal amounts.
 
     Parameters
     ----------
@@ -196,19 +198,19 @@ def spend_frequency(table: pd.DataFrame, *, level: float = 0.95) -> Estimate:
     Returns
     -------
     Estimate
-        Missing with fewer than ten repeat customers, or when one of the two does not vary.
+        Missing with fewer than ten customers with purchases, or when one of the two does not vary.
 
     Examples
     --------
     >>> spend_frequency(pd.DataFrame({"frequency": [1], "monetary": [2.0]})).reason
-    'fewer than ten customers with repeat orders of known amount'
+    'fewer than ten customers with purchases of known amount'
     """
     x, m, _ = _used(table, None)
     if len(x) < 10:
-        return Estimate.missing("fewer than ten customers with repeat orders of known amount")
+        return Estimate.missing("fewer than ten customers with purchases of known amount")
     if x.min() == x.max() or m.min() == m.max():
         return Estimate.missing("frequency or amount does not vary")
-    rank = float(spearmanr(x, m).statistic)
-    spread = norm.ppf(0.5 + level / 2) * np.sqrt(1.06 / (len(x) - 3))
-    low, high = np.tanh(np.arctanh(np.clip(rank, -0.999999, 0.999999)) + np.array([-spread, spread]))
-    return Estimate(rank, float(low), float(high))
+    z_x, z_m = (x - x.mean()) / x.std(), (m - m.mean()) / m.std()
+    r = float((z_x * z_m).mean())
+    spread = norm.ppf(0.5 + level / 2) * (z_x * z_m - r * (z_x**2 + z_m**2) / 2).std() / np.sqrt(len(x))
+    return Estimate(r, float(max(r - spread, -1)), float(min(r + spread, 1)))

@@ -22,7 +22,7 @@ import pandas as pd
 from ibis import _
 from scipy.stats import spearmanr, t
 
-from helpers.findings import missing
+from helpers.findings import Estimate, missing
 
 PARTS = ("incremental", "cross-category", "total")
 GROUPS = ("no order before", "1 order day before", "2 or 3", "4 or more")
@@ -246,3 +246,16 @@ def headroom_check(orders: ir.Table, wallets: pd.DataFrame) -> pd.DataFrame:
     rank = float(spearmanr(both["guessed"], both["truth"]).statistic)
     row = (len(both), means["guessed"], means["truth"], means["guessed"] / means["truth"], rank)
     return pd.DataFrame([row], columns=list(columns))
+
+
+def overall(found: pd.DataFrame) -> Estimate:
+    """The total potential over all groups, from `effects`."""
+    row = found[(found["group"] == "all") & (found["part"] == "total")] if len(found) else found
+    if row.empty:
+        return Estimate.missing(found.attrs.get("reason", "no group has two large arms"))
+    return Estimate(*(float(v) for v in row[["difference", "ci_low", "ci_high"]].iloc[0]))
+
+
+def campaign_name(people: pd.DataFrame) -> str:
+    """The campaign that `participants` read; empty where there is none."""
+    return str(people["campaign"].iloc[0]) if len(people) else ""
