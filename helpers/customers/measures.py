@@ -5,6 +5,8 @@ All measures look at whole days of one window and at nothing before or after it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
@@ -35,7 +37,13 @@ FEATURES: dict[str, tuple[str, str]] = {
 """Column of the feature table → definition and unit. All are measured inside the window only."""
 
 
-def features(events: ir.Table, *, window: tuple, orders: ir.Table | None = None) -> ir.Table:
+def features(
+    events: ir.Table,
+    *,
+    window: tuple,
+    orders: ir.Table | None = None,
+    more: Callable[[ir.Table], dict[str, ir.Value]] | None = None,
+) -> ir.Table:
     """What each user did inside the window: one row a user.
 
     Parameters
@@ -46,6 +54,8 @@ def features(events: ir.Table, *, window: tuple, orders: ir.Table | None = None)
         Whole days, both inclusive; rows outside are left out.
     orders : Ibis table, optional
         The order lines with `day`; adds the money columns (missing for users without an order).
+    more : function, optional
+        The rows inside the window → further aggregates by name, computed in the same pass.
 
     Returns
     -------
@@ -68,7 +78,7 @@ def features(events: ir.Table, *, window: tuple, orders: ir.Table | None = None)
     users = log.group_by("user_id").agg(
         last_day=log.day.max(), active_days=log.day.nunique(), actions=log.count(), **counts,
         items=log.item_id.nunique(), categories=log.category_id.nunique(),
-        night=(log.hour < 6).ifelse(1, 0).sum().cast("int64"),
+        night=(log.hour < 6).ifelse(1, 0).sum().cast("int64"), **(more(log) if more else {}),
     )  # fmt: skip
     users = users.mutate(recency_days=last.delta(users.last_day, unit="day"), **_ratios(users)).drop("last_day")
     if orders is None:
