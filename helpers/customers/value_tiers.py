@@ -339,32 +339,49 @@ def stayed(moves: pd.DataFrame, *, tier: str = "key") -> Estimate:
     return Estimate(*(float(cell[c].iloc[0]) for c in ("share", "share_ci_low", "share_ci_high")))
 
 
-def regression_to_the_mean(periods: pd.DataFrame, *, min_cell: int) -> pd.DataFrame:
+def regression_to_the_mean(periods: pd.DataFrame, *, truth: pd.DataFrame | None = None, min_cell: int) -> pd.DataFrame:
     """Mean money of each tier in the half that chose it and in the other half, forwards and backwards in time.
 
-    If the key customers of the first half lost worth, those of the second half would have gained it: backwards the
-    mean would not fall. Where it falls both ways by much the same, being chosen is the cause: luck does not repeat.
+    If the key customers only lost interest, those of the second half would have had more money in the first. Where the
+    mean falls both ways, being chosen is a cause: luck does not repeat.
+
+    Parameters
+    ----------
+    periods : DataFrame
+        From `tiers_of_periods`.
+    truth : DataFrame, optional
+        users.csv of a simulated shop's truth: adds the customers who have not left, forwards. Nobody's rate changes
+        there, so what they lose is luck (and season).
+    min_cell : int
+        Tiers of fewer customers are hidden.
 
     Returns
     -------
     DataFrame
-        One row a direction and tier: direction, tier, customers, mean_when_chosen, mean_other_half (money a customer,
-        who did not order counts as 0), kept_share (their ratio).
+        One row a direction ('forwards', 'backwards', 'forwards, not left') and tier: direction, tier, customers,
+        mean_when_chosen, mean_other_half (money a customer, who did not order counts as 0), kept_share (their ratio).
     """
     columns = ["direction", "tier", "customers", "mean_when_chosen", "mean_other_half", "kept_share"]
     if periods.empty:
         return missing(columns, why(periods))
-    parts = []
-    for direction, chosen, other in (("forwards", "before", "after"), ("backwards", "after", "before")):
-        groups = periods.groupby(f"tier_{chosen}")
-        found = groups[[f"money_{chosen}", f"money_{other}"]].mean().set_axis(columns[3:5], axis=1)
-        found.insert(0, "customers", groups.size())
-        found = found.reindex([t for t in TIERS if t in found.index]).rename_axis("tier").reset_index()
-        parts.append(found.assign(direction=direction))
-    table = pd.concat(parts, ignore_index=True)
+    ways = [("forwards", periods, "before", "after"), ("backwards", periods, "after", "before")]
+    if truth is not None and not truth.empty:
+        stay = truth.loc[pd.to_numeric(truth["left_at"]).isna(), "user_id"]
+        ways.append(("forwards, not left", periods[periods.index.isin(stay)], "before", "after"))
+    table = pd.concat([_kept(*way) for way in ways], ignore_index=True)
     table["kept_share"] = table["mean_other_half"] / table["mean_when_chosen"].where(table["mean_when_chosen"] > 0)
     hidden = suppress(table, count="customers", min_cell=min_cell, by="direction", values=columns[3:])
     return hidden[columns]
+
+
+def _kept(direction: str, periods: pd.DataFrame, chosen: str, other: str) -> pd.DataFrame:
+    groups = periods.groupby(f"tier_{chosen}")
+    found = (
+        groups[[f"money_{chosen}", f"money_{other}"]].mean().set_axis(["mean_when_chosen", "mean_other_half"], axis=1)
+    )
+    found.insert(0, "customers", groups.size())
+    found = found.reindex([t for t in TIERS if t in found.index]).rename_axis("tier").reset_index()
+    return found.assign(direction=direction)
 
 
 # ── truth ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -189,8 +189,17 @@ def test_luck_does_not_repeat_in_either_direction():
     columns = ["tier_before", "tier_after", "money_before", "money_after"]
     periods = pd.concat([*tiers, *money], axis=1, keys=columns)
     kept = vt.regression_to_the_mean(periods, min_cell=1).set_index(["direction", "tier"])["kept_share"]
-    assert kept["forwards", "key"] < 0.85 and kept["forwards", "low"] > 1.2
+    assert len(kept) == 6 and kept["forwards", "key"] < 0.85 and kept["forwards", "low"] > 1.2
     assert kept["forwards", "key"] == pytest.approx(kept["backwards", "key"], abs=0.05)
+
+
+def test_those_who_have_not_left_lose_less_but_lose():
+    shop = simulate_orders(2_000, seed=2)
+    periods = vt.tiers_of_periods(shop.orders, window=shop.window)
+    found = vt.regression_to_the_mean(periods, truth=shop.truth, min_cell=1).set_index(["direction", "tier"])
+    kept = found["kept_share"]
+    assert kept["forwards", "key"] < kept["forwards, not left", "key"] < 1
+    assert found.loc[("forwards, not left", "key"), "customers"] < found.loc[("forwards", "key"), "customers"]
 
 
 @pytest.mark.parametrize("orders", [None, lines([(1, 3, 5.0)]), lines([(1, 0, 5.0)])])
