@@ -237,6 +237,8 @@ def _maximum(rows: _Rows, start: Parameters | None) -> np.ndarray:
     """Logs of the best parameters inside a wide box; time is scaled by its mean on the way."""
     if not (rows.x > 0).any():
         raise FitError("no customer bought again; wait until there are repeat purchases")
+    if not rows.age.any():
+        raise FitError("no time has passed since the customers' clocks started; take a longer window")
     scale = float(rows.age @ rows.count / rows.count.sum())
     scaled = replace(rows, recency=rows.recency / scale, age=rows.age / scale)
     total = rows.count.sum()
