@@ -115,9 +115,10 @@ def _presence(found: UserDays, event: str, groups: ir.Table | None) -> pd.DataFr
 def _sticky(gaps: pd.DataFrame, found: UserDays, since: int, min_cell: int, level: float) -> pd.DataFrame:
     day = pd.RangeIndex(found.days).to_series(index=range(found.days))
     table = pd.DataFrame({"day": found.date(day)})
+    least = min_cell if min_cell > 1 else 0
     for name, length in LENGTHS.items():
         active = _active(gaps, found.days, length)
-        table[name] = pd.Series(active, dtype="object").where((day >= since + length - 1) & (active >= min_cell), None)
+        table[name] = pd.Series(active, dtype="object").where((day >= since + length - 1) & (active >= least), None)
     for a, b in RATIOS:
         known = table[a].notna() & table[b].notna()
         trials = table.assign(x=table[a].where(known, 0).astype("int64"), n=table[b].where(known, 0).astype("int64"))
