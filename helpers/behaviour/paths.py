@@ -26,6 +26,7 @@ DIGITS = "1234"
 FROM, TO = STATES[:-1], STATES[1:]
 MOVES = [(a, b) for a in FROM for b in TO if (a, b) != ("start", "exit")]
 """All 24 moves that a visit can make."""
+ORIGIN = [FROM.index(a) for a, _ in MOVES]
 SEGMENTS = ("activity", "daypart", "city tier", "age band", "halves")
 OTHER = "other"
 
@@ -200,9 +201,8 @@ def _count_moves(table: ir.Table, compress: bool) -> dict[str, ir.IntegerColumn]
 def _arrays(moves: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Users × moves: how often the move was made, and how often its first state was left."""
     made = moves[[f"{a} > {b}" for a, b in MOVES]].to_numpy(float)
-    origin = np.array([FROM.index(a) for a, _ in MOVES])
-    left = np.column_stack([made[:, origin == k].sum(axis=1) for k in range(len(FROM))])
-    return made, left[:, origin]
+    left = np.column_stack([made[:, np.equal(ORIGIN, k)].sum(axis=1) for k in range(len(FROM))])
+    return made, left[:, ORIGIN]
 
 
 def transitions(moves: pd.DataFrame, *, min_cell: int = 1, level: float = 0.95) -> pd.DataFrame:
@@ -483,8 +483,9 @@ class _Sums:
     """What ratios of sums over users and their variances need, for any split of the users into two."""
 
     def __init__(self, made: np.ndarray, left: np.ndarray) -> None:
-        self.parts = [made, left, made**2, made * left, left**2, (left > 0).astype(float)]
-        self.columns = np.hstack(self.parts)
+        # one column a first state, not a move, for what all moves out of it share
+        own = left[:, [ORIGIN.index(k) for k in range(len(FROM))]]
+        self.columns = np.hstack([made, made**2, made * left, own, own**2, own > 0])
         self.total = self.columns.sum(axis=0)
 
     def split(self, mine: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -493,11 +494,13 @@ class _Sums:
         return (*self._rates(sums), *self._rates(self.total - sums))
 
     def _rates(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        y, x, yy, xy, xx, m = np.split(sums, 6, axis=-1)
-        n = np.maximum(x, 1)
-        rate = y / n
+        n = len(MOVES)
+        y, yy, xy, shared = np.split(sums, [n, 2 * n, 3 * n], axis=-1)
+        x, xx, m = (part[..., ORIGIN] for part in np.split(shared, 3, axis=-1))
+        x = np.maximum(x, 1)
+        rate = y / x
         spread = np.maximum(yy - 2 * rate * xy + rate**2 * xx, 0)
-        return rate, spread / n**2 * m / np.maximum(m - 1, 1), m
+        return rate, spread / x**2 * m / np.maximum(m - 1, 1), m
 
     def z(self, mine: np.ndarray) -> np.ndarray:
         """The statistic; missing where nothing varies."""
