@@ -6,6 +6,8 @@ Corrections: Holm [holm1979], Benjamini and Hochberg [benjamini1995]. An associa
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -28,6 +30,14 @@ COLUMNS = ["tag", "outcome", "measure", "users", "strength", "chance_high", "p_v
            "reason"]  # fmt: skip
 LEAST_USERS = 30
 CHANCE = 0.95
+
+
+@dataclass(frozen=True)
+class Associations:
+    """The tests of `associate` in a table, and the p-value of each test (rows) in each shuffle (columns)."""
+
+    table: pd.DataFrame
+    shuffled: np.ndarray
 
 
 # ── measures ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -140,12 +150,11 @@ def spearman(a: pd.Series, b: pd.Series, *, level: float = 0.95) -> Estimate:
 # ── one test: a tag against an outcome and against shuffled outcomes ────────────────────────────────────────────────
 
 
-def _strengths(tag: pd.Series, outcomes: np.ndarray, measure: str) -> np.ndarray:
-    """The measure of one tag with each column of outcomes (the first is the observed one)."""
-    y = outcomes if measure in ("Cramér's V", "point-biserial") else stats.rankdata(outcomes, axis=0)
-    y = y - y.mean(axis=0)
-    total = (y**2).sum(axis=0)
-    total = np.where(total > 0, total, np.nan)
+def _strengths(tag: pd.Series, y: np.ndarray, deal: np.ndarray, measure: str) -> np.ndarray:
+    """The measure of one tag with each deal of the outcome (one a column; the first is the observed one)."""
+    y = y if measure in ("Cramér's V", "point-biserial") else stats.rankdata(y)
+    y = y - y.mean()
+    total, y = (y**2).sum(), y[deal]
     if measure in ("Cramér's V", "rank correlation ratio"):
         # with a yes-no outcome V² is the part of the sum of squares that lies between the words
         codes, words = pd.factorize(tag)
@@ -154,18 +163,17 @@ def _strengths(tag: pd.Series, outcomes: np.ndarray, measure: str) -> np.ndarray
         return np.sqrt(((one @ y) ** 2 / one.sum(axis=1)[:, None]).sum(axis=0) / total)
     x = tag.to_numpy(float) if measure == "point-biserial" else stats.rankdata(tag.to_numpy(float))
     x = x - x.mean()
-    return x @ y / np.sqrt((x**2).sum() * total)
+    return np.clip(x @ y / np.sqrt((x**2).sum() * total), -1, 1)
 
 
-def _p_value(tag: pd.Series, strength: float, measure: str) -> float:
-    """The two-sided p-value: chi-square for words, Student's t for correlations."""
-    n = len(tag)
+def _p_values(tag: pd.Series, strengths: np.ndarray, measure: str) -> np.ndarray:
+    """The two-sided p-values: chi-square for words, Student's t for correlations."""
+    n, part = len(tag), strengths**2
     if measure == "Cramér's V":
-        return float(stats.chi2.sf(n * strength**2, tag.nunique() - 1))
+        return stats.chi2.sf(n * part, tag.nunique() - 1)
     if measure == "rank correlation ratio":  # Kruskal and Wallis
-        return float(stats.chi2.sf((n - 1) * strength**2, tag.nunique() - 1))
-    rest = 1 - min(strength**2, 1.0)
-    return float(2 * stats.t.sf(abs(strength) * np.sqrt((n - 2) / rest), n - 2)) if rest > 0 else 0.0
+        return stats.chi2.sf((n - 1) * part, tag.nunique() - 1)
+    return 2 * stats.t.sf(np.sqrt((n - 2) * part / np.maximum(1 - part, 1e-300)), n - 2)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -189,7 +197,7 @@ def associate(
     permutations: int = 99,
     seed: int,
     least_users: int = LEAST_USERS,
-) -> pd.DataFrame:
+) -> Associations:
     """Every tag of the first half against every outcome of the second half.
 
     Parameters
@@ -209,12 +217,11 @@ def associate(
 
     Returns
     -------
-    DataFrame
-        One row a pair, strongest evidence first: tag, outcome, measure (as in `MEASURES`), users, strength (−1…1; V and
-        correlation ratio 0…1), chance_high (95 % of the shuffled strengths are below, in absolute value), p_value,
+    Associations
+        `table`: one row a pair, strongest evidence first: tag, outcome, measure (as in `MEASURES`), users, strength
+        (−1…1; V and correlation ratio 0…1), chance_high (95 % of the shuffled strengths are below, in absolute value), p_value,
         p_holm and p_bh (corrected over all tests of the table), p_shuffled ((1 + shuffles at least as strong) ÷
-        (1 + shuffles)), reason (why there is no number). `attrs["shuffled"]`: p-values of every test (rows) in every
-        shuffle (columns).
+        (1 + shuffles)), reason (why there is no number).
 
     Raises
     ------
@@ -228,43 +235,41 @@ def associate(
         raise TagError(f"scales: {unscaled[0]!r} has none; give named, ordered or number")
     joined = tags.index.intersection(outcomes.index)
     if outcomes.empty or not len(joined):
-        return missing(COLUMNS, why(outcomes) if outcomes.empty else "nobody is in both halves")
-    rng = np.random.default_rng(seed)
-    deals = np.stack([np.arange(len(joined)), *(rng.permutation(len(joined)) for _ in range(permutations))], axis=1)
-    rows, shuffled = [], []
-    for outcome in outcomes.columns:
-        dealt = outcomes.loc[joined, outcome].to_numpy(float)[deals]
-        for tag in tags.columns:
-            row, p = _one(tags.loc[joined, tag], dealt, scales[tag], least_users)
+        reason = why(outcomes) if outcomes.empty else "nobody is in both halves"
+        return Associations(missing(COLUMNS, reason), np.empty((0, 0)))
+    keys = np.random.default_rng(seed).random((len(joined), permutations))
+    rows, shuffled, deals = [], [], {}
+    for tag in tags.columns:
+        known = tags.loc[joined, tag].notna().to_numpy()
+        if known.tobytes() not in deals:  # the same keys for every tag: tests of one shuffle depend as they do in life
+            deals[known.tobytes()] = np.vstack([np.arange(known.sum()), np.argsort(keys[known], axis=0).T]).T
+        values, deal = tags.loc[joined[known], tag], deals[known.tobytes()]
+        for outcome in outcomes.columns:
+            y = outcomes.loc[joined[known], outcome].to_numpy(float)
+            row, p = _one(values, y, deal, scales[tag], least_users)
             rows.append({"tag": tag, "outcome": outcome, **row})
             shuffled.append(p)
     return _corrected(pd.DataFrame(rows).reindex(columns=COLUMNS), np.array(shuffled))
 
 
-def _one(tag: pd.Series, dealt: np.ndarray, scale: str, least_users: int) -> tuple[dict, np.ndarray]:
+def _one(tag: pd.Series, y: np.ndarray, deal: np.ndarray, scale: str, least_users: int) -> tuple[dict, np.ndarray]:
     """One row of `associate`, and the p-values of the shuffled outcomes."""
-    kind = "yes-no" if np.isin(dealt[:, 0], (0, 1)).all() else "number"
-    measure = MEASURES[scale, kind]
-    known = tag.notna().to_numpy()
-    tag, dealt = tag[known], dealt[known]
-    row = {"measure": measure, "users": int(known.sum())}
-    none = np.full(dealt.shape[1] - 1, np.nan)
+    measure = MEASURES[scale, "yes-no" if np.isin(y, (0, 1)).all() else "number"]
+    row, none = {"measure": measure, "users": len(tag)}, np.full(deal.shape[1] - 1, np.nan)
     if len(tag) < max(least_users, 4):
         return row | {"reason": f"fewer than {max(least_users, 4)} users have the tag"}, none
-    if tag.nunique() < 2 or np.ptp(dealt[:, 0]) == 0:
+    if tag.nunique() < 2 or np.ptp(y) == 0:
         return row | {"reason": "the tag or the outcome is the same for all"}, none
-    strength = _strengths(tag, dealt, measure)
-    observed, chance = float(strength[0]), np.abs(strength[1:])
-    chance = np.where(np.isnan(chance), 0.0, chance)
+    strength = _strengths(tag, y, deal, measure)
+    p, chance = _p_values(tag, strength, measure), np.abs(strength[1:])
     found = {
-        "strength": observed, "chance_high": float(np.quantile(chance, CHANCE)),
-        "p_value": _p_value(tag, observed, measure),
-        "p_shuffled": float((1 + (chance >= abs(observed) - 1e-12).sum()) / (1 + len(chance))), "reason": "",
+        "strength": float(strength[0]), "chance_high": float(np.quantile(chance, CHANCE)), "p_value": float(p[0]),
+        "p_shuffled": float((1 + (chance >= abs(strength[0]) - 1e-12).sum()) / (1 + len(chance))), "reason": "",
     }  # fmt: skip
-    return row | found, np.array([_p_value(tag, s, measure) for s in chance])
+    return row | found, p[1:]
 
 
-def _corrected(table: pd.DataFrame, shuffled: np.ndarray) -> pd.DataFrame:
+def _corrected(table: pd.DataFrame, shuffled: np.ndarray) -> Associations:
     numbers = ["strength", "chance_high", "p_value", "p_holm", "p_bh", "p_shuffled"]
     table = table.astype(dict.fromkeys(numbers, "float64"))
     tested = table["p_value"].notna()
@@ -273,17 +278,15 @@ def _corrected(table: pd.DataFrame, shuffled: np.ndarray) -> pd.DataFrame:
         table.loc[tested, "p_holm"] = holm(p)
         table.loc[tested, "p_bh"] = stats.false_discovery_control(p)
     order = table.assign(size=-table["strength"].abs()).sort_values(["p_value", "size", "tag", "outcome"]).index
-    table = table.loc[order].reset_index(drop=True)
-    table.attrs["shuffled"] = shuffled[tested.to_numpy()]
-    return table
+    return Associations(table.loc[order].reset_index(drop=True), shuffled[tested.to_numpy()])
 
 
-def discoveries(associations: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFrame:
+def discoveries(associations: Associations, *, alpha: float = 0.05) -> pd.DataFrame:
     """How many associations each rule finds, in the data and in data whose outcomes were dealt out at random.
 
     Parameters
     ----------
-    associations : DataFrame
+    associations : Associations
         From `associate`.
     alpha : float
         Accepted error, 0…1.
@@ -295,18 +298,17 @@ def discoveries(associations: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFr
         of them are false), any_shuffled_share (shuffles with at least one false finding; Holm promises at most alpha).
     """
     columns = ["rule", "tests", "found", "found_shuffled", "any_shuffled_share"]
-    shuffled = associations.attrs.get("shuffled", np.empty((0, 0)))
-    if not shuffled.size:
-        return missing(columns, associations.attrs.get("reason", "no tag and outcome could be tested"))
+    if not associations.shuffled.size:
+        return missing(columns, associations.table.attrs.get("reason", "no tag and outcome could be tested"))
     rules = {
         "no correction": lambda p: p,
         "Benjamini-Hochberg": stats.false_discovery_control,
         "Holm": holm,
     }
-    observed = associations["p_value"].dropna().to_numpy()
+    observed = associations.table["p_value"].dropna().to_numpy()
     rows = []
     for name, rule in rules.items():
-        false = [int((rule(p) <= alpha).sum()) for p in shuffled.T]
+        false = [int((rule(p) <= alpha).sum()) for p in associations.shuffled.T]
         found = int((rule(observed) <= alpha).sum())
         rows.append((name, len(observed), found, float(np.mean(false)), float(np.mean(np.array(false) > 0))))
     return pd.DataFrame(rows, columns=columns)
