@@ -232,8 +232,8 @@ def examples(events: ir.Table, *, cut: pd.Timestamp, history_days: int, horizon_
     Returns
     -------
     DataFrame
-        The rows of `features_before` with two more columns, label_buy and label_churn (0/1). Users who first come after the
-        cut-off are in no table: nothing was known of them.
+        The rows of `features_before` with actions_after, purchases_after, label_buy and label_churn (0/1). Users who
+        first come after the cut-off are in no table: nothing was known of them.
 
     Raises
     ------
@@ -244,7 +244,7 @@ def examples(events: ir.Table, *, cut: pd.Timestamp, history_days: int, horizon_
         raise IntentError(f"horizon_days {horizon_days!r}: give 1 or more days")
     before = features_before(events, cut=cut, history_days=history_days)
     after = labels_after(events, cut=cut, horizon_days=horizon_days).reindex(before.index).fillna(0)
-    return before.assign(
+    return before.join(after).assign(
         label_buy=(after["purchases_after"] > 0).astype("int64"),
         label_churn=(after["actions_after"] == 0).astype("int64"),
     )

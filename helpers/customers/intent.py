@@ -82,7 +82,8 @@ RULES: dict[str, dict[str, tuple[str, int]]] = {
 LEAST = 30
 """Users with and without the label that each of the two tables must hold."""
 MODELS = ("logistic regression", "gradient boosting")
-THREADS = 2
+THREADS = 1
+"""Tables of some thousand rows are fitted fastest by one thread; several would wait for each other."""
 LARGEST = 20_000
 """Users at most whose features are shuffled for the importance."""
 
@@ -198,12 +199,11 @@ def make_models(seed: int) -> dict[str, Any]:
     Logistic regression on ln(1 + x), standardised, with a ridge penalty (C = 0.1: it holds back features that say the
     same); gradient boosting of small trees with few, slow steps.
     """
-    logs = FunctionTransformer(np.log1p, feature_names_out="one-to-one")
     boosting = HistGradientBoostingClassifier(
         max_iter=80, learning_rate=0.06, max_leaf_nodes=8, min_samples_leaf=30, l2_regularization=1.0,
         early_stopping=False, random_state=seed,
     )  # fmt: skip
-    linear = make_pipeline(logs, StandardScaler(), LogisticRegression(C=0.1, max_iter=1_000))
+    linear = make_pipeline(FunctionTransformer(np.log1p), StandardScaler(), LogisticRegression(C=0.1, max_iter=1_000))
     return dict(zip(MODELS, (linear, boosting), strict=True))
 
 
@@ -232,17 +232,20 @@ def fit(one: Case, *, seed: int = 1) -> Fitted:
     if one.reason:
         empty = missing([HAPPENED, *MODELS], one.reason)
         return Fitted(one, scores=empty, chances=empty)
-    features = list(FEATURES)
     models = make_models(seed)
     with threadpool_limits(THREADS):
         for model in models.values():
-            model.fit(one.train[features], one.train[HAPPENED])
-        said = {name: model.predict_proba(one.test[features])[:, 1] for name, model in models.items()}
+            model.fit(_numbers(one.train), one.train[HAPPENED].to_numpy())
+        said = {name: model.predict_proba(_numbers(one.test))[:, 1] for name, model in models.items()}
     chances = pd.DataFrame({HAPPENED: one.test[HAPPENED], **said}, index=one.test.index)
     before = rule_scores(one.train, one.label)
     rule = max(before.columns, key=lambda name: average_precision(one.train[HAPPENED], before[name]))
     rules = rule_scores(one.test, one.label)
     return Fitted(one, models, rule, pd.concat([chances[[HAPPENED]], rules, chances[list(MODELS)]], axis=1), chances)
+
+
+def _numbers(table: pd.DataFrame) -> np.ndarray:
+    return table[list(FEATURES)].to_numpy(float)
 
 
 def importance(
@@ -292,20 +295,25 @@ def importance(
     sets = GROUPS if together else {name: (name,) for name in FEATURES}
     rng, rows = np.random.default_rng(seed), []
     shuffles = [rng.permutation(len(sample)) for _ in range(repeats)]
+    happened, numbers = sample[HAPPENED].to_numpy(), _numbers(sample)
     with threadpool_limits(THREADS):
-        whole = _precision(fitted.models[model], sample, sample[HAPPENED])
+        whole = _precision(fitted.models[model], numbers, happened)
         for name, chosen in sets.items():
-            lost = [whole - _shuffled(fitted.models[model], sample, list(chosen), s) for s in shuffles]
+            at = [list(FEATURES).index(c) for c in chosen]
+            lost = [whole - _precision(fitted.models[model], _shuffled(numbers, at, s), happened) for s in shuffles]
             rows.append((name, np.mean(lost), min(lost), max(lost)))
     return pd.DataFrame(rows, columns=columns).sort_values("lost", ascending=False, ignore_index=True)
 
 
-def _precision(model: Any, table: pd.DataFrame, happened: pd.Series) -> float:
-    return Ranked(happened, model.predict_proba(table[list(FEATURES)])[:, 1]).average_precision()
+def _precision(model: Any, numbers: np.ndarray, happened: np.ndarray) -> float:
+    return Ranked(happened, model.predict_proba(numbers)[:, 1]).average_precision()
 
 
-def _shuffled(model: Any, table: pd.DataFrame, chosen: list[str], order: np.ndarray) -> float:
-    return _precision(model, table.assign(**{c: table[c].to_numpy()[order] for c in chosen}), table[HAPPENED])
+def _shuffled(numbers: np.ndarray, columns: list[int], order: np.ndarray) -> np.ndarray:
+    """The columns in another order of rows, all in the same one."""
+    mixed = numbers.copy()
+    mixed[:, columns] = numbers[np.ix_(order, columns)]
+    return mixed
 
 
 def estimate(table: pd.DataFrame, label: str, row: str, value: str) -> Estimate:
