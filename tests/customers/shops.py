@@ -1,45 +1,40 @@
-"""A small simulated shop's orders with the truth behind them, in memory, for grading over many seeds."""
+"""Small shops in memory, made by the demo shop's own code without campaigns: purchase days and registrations."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import ibis
 import numpy as np
 import pandas as pd
 
+from helpers.customers import histories
 from helpers.engine import as_table
-from helpers.simulate.block import make_world, simulate_block
-from helpers.simulate.catalogue import category_ids
-from helpers.simulate.market import wallet_table
-from helpers.simulate.settings import DAY, START, ShopSettings
-from helpers.simulate.truth import users_truth
+from helpers.simulate.block import make_world
+from helpers.simulate.orders import draw_orders, fill_orders, with_needs
+from helpers.simulate.people import draw_people
+from helpers.simulate.season import FESTIVALS
+from helpers.simulate.settings import DAY, START_DATE, ShopSettings, stream
+
+WINDOW = (pd.Timestamp("2017-06-19"), pd.Timestamp("2017-12-17"))
+BUSY = ", ".join(f"{day}: {size}" for day, size in FESTIVALS.items())
 
 
-@dataclass(frozen=True)
-class Shop:
-    """Order lines with `day`, the truth of the customers and of their wallets, and the window."""
+def shop(seed: int, customers: int = 1_500) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(user_id, day, paid) and (user_id, joined_on, left_at) of one seed, 26 weeks with their seasons."""
+    world = make_world(ShopSettings(seed=seed, users=customers, dirt=False, campaigns=()))
+    people = draw_people(stream(seed, "people"), customers, world.catalogue)
+    orders, gone = draw_orders(stream(seed, "orders"), people, factor=world.factor, caused=world.caused)
+    orders, _ = with_needs(stream(seed, "needs"), people, world.catalogue, orders)
+    lines = fill_orders(stream(seed, "lines"), people, world.catalogue, orders)
+    cents = np.bincount(lines.order, lines.quantity * world.catalogue.price[lines.item] - lines.discount, len(orders))
+    day = orders.second // DAY
+    days = pd.DataFrame({"user_id": orders.user, "day": START_DATE + day.astype("timedelta64[D]"), "paid": cents / 100})
+    joined = START_DATE + people.join_day.astype("timedelta64[D]")
+    left = np.where(gone < 10**9, gone + pd.Timestamp(START_DATE).timestamp(), np.nan)
+    return days[day < 182], pd.DataFrame({"user_id": range(customers), "joined_on": joined, "left_at": left})
 
-    orders: ibis.Table
-    truth: pd.DataFrame
-    wallets: pd.DataFrame
-    window: tuple[pd.Timestamp, pd.Timestamp]
-    end: int
 
-
-def simulate_orders(n: int, *, seed: int) -> Shop:
-    """Orders of `n` customers over 26 weeks without campaigns and without dirt."""
-    world = make_world(ShopSettings(seed=seed, users=n, dirt=False, campaigns=()))
-    block = simulate_block(world, 0)
-    lines, placed = block.lines, block.orders
-    first = pd.Timestamp("2017-06-19")
-    table = pd.DataFrame({
-        "order_id": lines.order, "user_id": block.user_id[placed.user[lines.order]],
-        "item_id": lines.item, "category_id": category_ids(world.catalogue.item_category[lines.item]),
-        "quantity": lines.quantity, "unit_price": world.catalogue.price[lines.item] / 100,
-        "discount": lines.discount / 100, "day": first + pd.to_timedelta(placed.second[lines.order] // DAY, unit="D"),
-    })  # fmt: skip
-    truth = pd.DataFrame(users_truth(world, block)).replace({"left_at": {"": np.nan}})
-    wallets = pd.DataFrame(wallet_table(world, block, 0))
-    window = (first, first + pd.Timedelta(days=world.days - 1))
-    return Shop(as_table(table), truth, wallets, window, START + world.days * DAY - 1)
+def learnt(seed: int, *, until: str = "2017-11-05", customers: int = 1_500) -> tuple[pd.DataFrame, pd.DataFrame, float]:
+    """Histories up to a day, the customers' truth, and the weeks that are left."""
+    days, users = shop(seed, customers)
+    weeks = histories.clock(WINDOW, busy_days=BUSY)
+    table = histories.histories(as_table(days), as_table(users), weeks=weeks, until=pd.Timestamp(until))
+    return table, users, float(weeks.iloc[-1] - weeks[pd.Timestamp(until)])
