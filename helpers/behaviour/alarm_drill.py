@@ -48,7 +48,7 @@ def calibrate(history: pd.DataFrame) -> Shop | None:
         return None
     usual = history[(history.state == "usual") & (history.observed > 0)]
     remainder = np.log(usual.observed / usual.expected)
-    weekday = np.log(history.weekday).groupby(history.day.dt.weekday).mean().reindex(range(7)).fillna(0.0)
+    weekday = np.log(history.weekday).groupby(history.day.dt.day_of_week).mean().reindex(range(7)).fillna(0.0)
     return Shop(np.log(history.trend).to_numpy(), weekday.to_numpy(), robust_scale(remainder) / LEFT_OVER)
 
 

@@ -77,6 +77,7 @@ def measure(events: ir.Table, *, orders: ir.Table | None = None) -> ir.Table:
     if orders is not None:
         table = ibis.union(*same_ids(table, _order_amounts(orders, keys)), distinct=False)
         table = table.group_by(keys).agg(**{c: table[c].sum() for c in (*BEHAVIORS, "orders", "sales")})
+    table = hold(table)  # windows below read it more than once
     user_day = ibis.window(group_by=["day", "user_id"])
     actions = sum(table[b] for b in BEHAVIORS)
     shares = {"users": actions / actions.sum().over(user_day).nullif(0)}
@@ -257,7 +258,7 @@ def _fill(y: pd.Series, day: pd.Series) -> pd.Series:
     """Stand-ins for days that are not learned from: the weekday's usual place above a line between the neighbours."""
     if not y.isna().any():
         return y
-    usual = y.groupby(day.dt.weekday).transform("median").fillna(y.median())
+    usual = y.groupby(day.dt.day_of_week).transform("median").fillna(y.median())
     return (y - usual).interpolate(limit_direction="both") + usual
 
 
@@ -333,7 +334,7 @@ def live(
     z = (y − weekday mean) / σ, both learned from the base without the days that stick out of it (beyond three robust
     standard deviations); then `outliers.cusum`, and beside it a limit for a single day, |z| > `jump`: one bad day does
     not fill the sums (lucas1982). After an alarm the sums start at 0, and the base is learned anew from the last
-    `base_days` days that were usable and raised no alarm: a level that stays new becomes the usual one in time.
+    `base_days` usable days: a level that stays new becomes the usual one in time.
 
     Parameters
     ----------
@@ -361,7 +362,7 @@ def live(
     if reason := _too_little(table, usable, base_days + 1):
         return missing(LIVE, reason)
     y = _to_scale(table.observed, scale).to_numpy()
-    watched = _watch(y, table.day.dt.weekday.to_numpy(), usable.to_numpy(), base_days, (k, h, jump))
+    watched = _watch(y, table.day.dt.day_of_week.to_numpy(), usable.to_numpy(), base_days, (k, h, jump))
     if not watched["sd"].notna().any():
         return missing(LIVE, "the base period does not vary, so there is no scale for a deviation")
     expected = np.exp(watched.center) if scale == "multiplicative" else watched.center
@@ -376,10 +377,10 @@ def _watch(
 ) -> pd.DataFrame:
     """One row a day: centre, sd, z, both sums, alarm and the position where it began; one run after another."""
     out = {name: np.full(len(y), np.nan) for name in ("center", "sd", "z", "upper", "lower", "began")}
-    alarm, quiet = np.zeros(len(y), dtype=bool), usable.copy()
+    alarm = np.zeros(len(y), dtype=bool)
     start = int(np.flatnonzero(usable)[base_days - 1]) + 1
     while start < len(y):
-        base = np.flatnonzero(quiet[:start])[-base_days:]
+        base = np.flatnonzero(usable[:start])[-base_days:]
         center, sd = _learn(y[base], weekday[base])
         if not sd > 0:
             break
@@ -390,7 +391,7 @@ def _watch(
         out["center"][rows], out["sd"][rows] = center[weekday[rows]], sd
         if began is not None:
             place = rows.stop - 1
-            alarm[place], quiet[place], out["began"][place] = True, False, start + began
+            alarm[place], out["began"][place] = True, start + began
         start = rows.stop
     return pd.DataFrame({**out, "alarm": alarm})
 
@@ -473,9 +474,7 @@ def planted(truth: pd.DataFrame, judged: dict[str, pd.DataFrame]) -> pd.DataFram
     words = {"alarm": "found", "usual": "missed", "known day": "known day"}
     for metric, found in judged.items():
         states = {} if found.empty else dict(zip(found.day, found.state, strict=True))
-        table[metric] = pd.Series(
-            [words.get(states.get(day, "")) for day in table.day], index=table.index, dtype=object
-        )
+        table[metric] = pd.Series([words.get(states.get(day)) for day in table.day], index=table.index, dtype=object)
     return table
 
 
