@@ -277,6 +277,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "32_segments": ("events or orders",),
     "33_lifetime_value": ("orders",),
     "40_association_rules": ("events",),
+    "42_recommendation": ("events",),
     "50_experiment": ("campaigns", "assignments", "orders"),
 }
 """Notebook → the tables without which it cannot run. A new notebook adds its line here.

@@ -20,7 +20,7 @@ CUT = pd.Timestamp("2017-11-05")
 def shops() -> list[tuple[lifetime.Model, pd.DataFrame, float]]:
     """Six shops with their models."""
     made = [learnt(seed, customers=1_000) for seed in range(6)]
-    return [(lifetime.fit(table, boots=30, seed=1), users, ahead) for table, users, ahead in made]
+    return [(lifetime.fit(table, boots=15, seed=1), users, ahead) for table, users, ahead in made]
 
 
 def test_intervals_of_the_weeks_kept_back_cover_as_promised(shops) -> None:

@@ -76,6 +76,14 @@ MOVES = [
     Move("31_value_tiers", (("key_share", 0.1),), (), "migration", first("customers"), "a larger key tier keeps more"),
     Move("32_segments", (*FAST_SEGMENTS, ("most_clusters", 3)), FAST_SEGMENTS, "criteria", rows, "more numbers tried"),
     Move(
+        "33_lifetime_value",
+        (("boots", 10), ("horizon_weeks", 13)),
+        (("boots", 10),),
+        "value",
+        total("value"),
+        "a longer horizon is worth more",
+    ),
+    Move(
         "40_association_rules", (*FAST_RULES, ("min_support", 0.01)), FAST_RULES, "all_rules", rows, "rarer sets count"
     ),
     Move(
