@@ -219,9 +219,9 @@ def associate(
     -------
     Associations
         `table`: one row a pair, strongest evidence first: tag, outcome, measure (as in `MEASURES`), users, strength
-        (−1…1; V and correlation ratio 0…1), chance_high (95 % of the shuffled strengths are below, in absolute value), p_value,
-        p_holm and p_bh (corrected over all tests of the table), p_shuffled ((1 + shuffles at least as strong) ÷
-        (1 + shuffles)), reason (why there is no number).
+        (−1…1; V and correlation ratio 0…1), chance_high (95 % of the shuffled strengths are below, in absolute value),
+        p_value, p_holm and p_bh (corrected over all tests of the table), p_shuffled ((1 + shuffles at least as
+        strong) ÷ (1 + shuffles)), reason (why there is no number).
 
     Raises
     ------

@@ -352,9 +352,8 @@ def _unicity(table: pd.DataFrame, sample: int, seed: int) -> pd.DataFrame:
     points["day"] = pd.Timestamp("2000-01-01")  # a tag has no day: one for all
     found = unicity(hold(as_table(points)), points=(1, 2, 3), sample=sample, seed=seed)
     found = found.rename(columns={"points": "tags"}).astype({"tags": str})
-    rows = texts.fillna(NOT_KNOWN).agg("\n".join, axis=1)
-    alone = int((rows.map(rows.value_counts()) == 1).sum())
-    whole = {"tags": "all", "users": len(rows), "singled_out_share": alone / len(rows), "method": "exact"}
+    alone = int((texts.fillna(NOT_KNOWN).value_counts() == 1).sum())
+    whole = {"tags": "all", "users": len(texts), "singled_out_share": alone / len(texts), "method": "exact"}
     return pd.concat([found, pd.DataFrame([whole])], ignore_index=True)
 
 
