@@ -658,3 +658,38 @@ def stacked(
     said = ", ".join(f"{_text(n)} {format_value(float(v), y)}" for n, v in totals.items())
     alt = alt or f"Stacked bars. {title}. {len(places)} bars; mean of each piece: {said}."
     return Chart(figure, alt=alt, caption=caption)
+
+
+def spans(
+    table: pd.DataFrame,
+    *,
+    row: str,
+    part: str,
+    first: str,
+    last: str,
+    title: str,
+    x_label: str,
+    caption: str = "",
+    alt: str = "",
+) -> Chart | Note:
+    """Spans of whole days, both ends included, as bars: one line a value of `row`, one colour a value of `part`."""
+    if note := _reason(table):
+        return note
+    rows, parts = list(dict.fromkeys(table[row])), list(dict.fromkeys(table[part]))
+    figure, axes = canvas(height=1.5 + 0.5 * len(rows))
+    starts, ends = (pd.to_datetime(table[c]) for c in (first, last))
+    with mpl.rc_context(THEME):
+        for k, name in enumerate(parts):
+            own = (table[part] == name).to_numpy()
+            at = [rows.index(v) for v in table[row][own]]
+            long = ends[own] - starts[own] + pd.Timedelta(days=1)
+            axes.barh(at, long, left=starts[own], color=COLORS[k % len(COLORS)], height=0.5, label=_in_legend(name))
+        axes.set_yticks(range(len(rows)), [_text(v) for v in rows])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        _label(axes, title, x_label, "")
+        figure.autofmt_xdate(rotation=30)
+    pieces = zip(table[row], table[part], starts, ends, strict=True)
+    said = "; ".join(f"{_text(r)} {_text(p)} {a:%Y-%m-%d} to {b:%Y-%m-%d}" for r, p, a, b in list(pieces)[:12])
+    return Chart(figure, alt=alt or f"Spans of time. {title}. {said}.", caption=caption)

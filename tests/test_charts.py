@@ -155,3 +155,11 @@ def test_stacked_pieces_add_up_above_and_below_zero() -> None:
     axes = charts.stacked(table, x="g", y="n", series="s", **LABELS).figure.axes[0]
     ends = [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in axes.patches]
     assert ends == [(0, 3), (0, 1), (3, 5), (0, -4)]
+
+
+def test_spans_cover_whole_days() -> None:
+    days = pd.to_datetime(["2017-11-25", "2017-11-27"])
+    table = pd.DataFrame({"g": ["x", "x"], "p": ["a", "b"], "from": days, "to": days + pd.Timedelta(days=1)})
+    chart = charts.spans(table, row="g", part="p", first="from", last="to", title="T", x_label="day")
+    assert [bar.get_width() for bar in chart.figure.axes[0].patches] == [2, 2]
+    assert "x b 2017-11-27 to 2017-11-28" in chart.alt
