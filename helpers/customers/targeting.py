@@ -11,7 +11,7 @@ from collections.abc import Callable
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,7 +23,8 @@ from helpers.customers.measures import why
 from helpers.findings import Estimate, missing
 from helpers.study import zone
 
-PENALTIES = np.logspace(1, 5, 9)
+PENALTY = 300.0
+"""Of the ridge regressions, the same in both arms: unequal shrinkage would look like an effect."""
 TRAITS = ("city_tier", "age_band", "gender")
 PEOPLE = ("campaign_id", "user_id", "treated", "profit", "starts_at")
 LISTS = ("most at risk", "highest uplift", "random")
@@ -189,19 +190,22 @@ def uplift(known: np.ndarray, treated: np.ndarray, profit: np.ndarray, *, folds:
             said = []
             for arm in (1, 0):
                 rows = inside[treated[inside] == arm]
-                model = make_pipeline(StandardScaler(), RidgeCV(alphas=PENALTIES))
+                model = make_pipeline(StandardScaler(), Ridge(PENALTY))
                 said.append(model.fit(known[rows], profit[rows]).predict(known[out]))
             found[out] = said[0] - said[1]
     return found
 
 
 def choose(one: pd.DataFrame, *, by: str, share: float) -> np.ndarray:
-    """Is each participant among the best `share` by the column `by`? Equal values in the order of `random`."""
+    """Is each participant among the best `share` by the column `by`? Equal values in the order of `random`.
+
+    Nobody is on a list by uplift whose predicted uplift is not above 0.
+    """
     k = round(share * len(one))
     order = np.lexsort((one["random"].to_numpy(), -one[by].to_numpy()))
     chosen = np.zeros(len(one), bool)
     chosen[order[:k]] = True
-    return chosen
+    return chosen & (one["uplift"].to_numpy() > 0) if by == "uplift" else chosen
 
 
 def list_profit(
@@ -210,8 +214,8 @@ def list_profit(
     """What contacting a list earns per 1,000 customers more than contacting nobody, by the experiment.
 
     1000 · (part on the list) · (mean profit of the contacted on the list − mean of the control on the list). Arms are
-    drawn with equal chances for all, so this is the estimate by inverse probability with the arms' own sizes. Missing
-    where an arm has nobody on the list.
+    drawn with equal chances for all, so this is the estimate by inverse probability with the arms' own sizes. 0 for an
+    empty list; missing where one arm only has nobody on the list.
 
     Examples
     --------
@@ -222,6 +226,8 @@ def list_profit(
     """
     w = (np.ones(len(treated)) if weight is None else weight) * chosen
     with_, without = w * treated, w * (1 - treated)
+    if w.sum() == 0:
+        return 0.0
     if with_.sum() == 0 or without.sum() == 0:
         return float("nan")
     gained = with_ @ profit / with_.sum() - without @ profit / without.sum()
@@ -232,7 +238,9 @@ def list_profit(
 def policies(
     table: pd.DataFrame, truth: pd.DataFrame, *, share: float, boots: int = 300, level: float = 0.95, seed: int = 1
 ) -> pd.DataFrame:
-    """Profit of four lists of equal length in every campaign: by risk, by uplift, at random, and nobody.
+    """Profit of four lists in every campaign: by risk, by uplift, at random, and nobody.
+
+    The lists have the same length; that by uplift is shorter where fewer customers have a predicted uplift above 0.
 
     Parameters
     ----------
