@@ -216,7 +216,7 @@ def returns(found: UserDays, *, start_event: str = "any", return_event: str = "a
     gaps = back.group_by(keys).agg(users=ibis._.count()).execute().sort_values(keys, ignore_index=True)
     if reason or cohorts.empty:
         cohorts, gaps = cohorts.head(0), gaps.head(0)
-        reason = reason or "nobody started"
+        reason = reason or ("no new user started" if who == "new" else "nobody started")
     return Returns(cohorts.astype("int64"), gaps.astype("int64"), found.window, start_event, return_event, reason)
 
 
