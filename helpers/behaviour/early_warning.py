@@ -73,7 +73,7 @@ def measure(events: ir.Table, *, orders: ir.Table | None = None) -> ir.Table:
     """
     keys = ["day", "user_id", "category_id"]
     table = events.group_by(keys).agg(**count_behaviors(events))
-    table = table.mutate(orders=ibis.literal(0.0), sales=ibis.literal(0.0))
+    table = table.mutate(orders=ibis.literal(0).cast("float64"), sales=ibis.literal(0).cast("float64"))
     if orders is not None:
         table = ibis.union(*same_ids(table, _order_amounts(orders, keys)), distinct=False)
         table = table.group_by(keys).agg(**{c: table[c].sum() for c in (*BEHAVIORS, "orders", "sales")})
@@ -82,13 +82,13 @@ def measure(events: ir.Table, *, orders: ir.Table | None = None) -> ir.Table:
     actions = sum(table[b] for b in BEHAVIORS)
     shares = {"users": actions / actions.sum().over(user_day).nullif(0)}
     shares["buyers"] = table.buy / table.buy.sum().over(user_day).nullif(0)
-    return hold(table.mutate(**{name: share.fill_null(0.0) for name, share in shares.items()}))
+    return hold(table.mutate(**{name: share.fill_null(0) for name, share in shares.items()}))
 
 
 def _order_amounts(orders: ir.Table, keys: list[str]) -> ir.Table:
     lines = orders.mutate(whole=orders.count().over(ibis.window(group_by="order_id")))
-    paid = lines.quantity * lines.unit_price - lines.discount.cast("float64").fill_null(0.0)
-    amounts = lines.group_by(keys).agg(orders=(1.0 / lines.whole).sum(), sales=paid.sum().cast("float64"))
+    paid = lines.quantity * lines.unit_price - lines.discount.cast("float64").fill_null(0)
+    amounts = lines.group_by(keys).agg(orders=(1 / lines.whole).sum(), sales=paid.sum().cast("float64"))
     return amounts.mutate(**{b: ibis.literal(0).cast("int64") for b in BEHAVIORS})
 
 
