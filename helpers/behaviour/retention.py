@@ -564,9 +564,7 @@ def at_age(table: pd.DataFrame, *, k: int = 1, rows: int = 26) -> pd.DataFrame:
     """
     known = table[(table.k == k) & table.retention_rate.notna()] if len(table) else table
     if known.empty:
-        return missing(
-            [*table.columns, "name"], table.attrs.get("reason", "no cohort of enough users is known")
-        )
+        return missing([*table.columns, "name"], table.attrs.get("reason", "no cohort of enough users is known"))
     return known.assign(name=_named(known)).tail(rows).reset_index(drop=True)
 
 
