@@ -1,5 +1,7 @@
 """The Sankey diagram: heights to scale, nothing lost, said in words."""
 
+from itertools import pairwise
+
 import pandas as pd
 import pytest
 from matplotlib.patches import PathPatch, Rectangle
@@ -37,7 +39,7 @@ def test_bands_are_as_thick_as_the_flows_and_thin_ones_are_not_drawn():
 
 def test_boxes_of_one_step_do_not_overlap():
     boxes = sorted((round(p.get_x()), p.get_y(), p.get_y() + p.get_height()) for p in patches(Rectangle))
-    for (at, _, top), (then, bottom, _) in zip(boxes, boxes[1:], strict=False):
+    for (at, _, top), (then, bottom, _) in pairwise(boxes):
         assert at != then or top < bottom
 
 

@@ -105,10 +105,10 @@ def simulated_log(*, seed: int = 23, shuffle: bool = False, **options: float) ->
 def simulated_moves(user: np.ndarray, states: np.ndarray) -> pd.DataFrame:
     """What `paths.user_moves` says of such visits, counted without a log."""
     states = np.column_stack([np.zeros(len(states), int), states])
-    counts = np.zeros((int(user.max()) + 1, 6, 6), int)
-    for step in range(states.shape[1] - 1):
-        inside = states[:, step] < 5
-        np.add.at(counts, (user[inside], states[inside, step], states[inside, step + 1]), 1)
+    here, after = states[:, :-1], states[:, 1:]
+    code = (user[:, None] * 6 + here) * 6 + after
+    users = int(user.max()) + 1
+    counts = np.bincount(code[here < 5], minlength=users * 36).reshape(users, 6, 6)
     cells = {f"{a} > {b}": counts[:, FROM.index(a), 1 + TO.index(b)] for a, b in MOVES}
     return pd.DataFrame(cells, index=pd.RangeIndex(len(counts), name="user_id"))
 

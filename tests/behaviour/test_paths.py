@@ -275,8 +275,8 @@ def test_a_simulated_log_is_read_as_it_was_made():
 
 
 def test_intervals_by_users_cover_the_truth_and_are_unbiased():
-    table = path_simulation.coverage(runs=400, users=200)
-    assert table.covered_rate.mean() == pytest.approx(0.95, abs=0.02) and table.covered_rate.min() > 0.91
+    table = path_simulation.coverage(runs=200, users=200)
+    assert table.covered_rate.mean() == pytest.approx(0.95, abs=0.02) and table.covered_rate.min() > 0.89
     assert (table.mean_rate - table.truth_rate).abs().max() < 0.006
     assert table.naive_rate.min() < 0.90  # moves of one user are not independent
 
@@ -294,11 +294,11 @@ def test_planted_order_is_found_and_shuffled_order_is_not():
 
 def test_no_order_is_rarely_called_an_order():
     alarms = 0
-    for seed in range(12):
-        mine = paths.sessions(path_simulation.simulated_log(users=120, seed=seed, shuffle=True))
+    for seed in range(8):
+        mine = paths.sessions(path_simulation.simulated_log(users=100, seed=seed, shuffle=True))
         table = path_patterns.ways(mine, path_patterns.grams(mine, longest=2, runs=19, seed=seed))
         alarms += bool((table.p_family <= 0.05).any())
-    assert alarms <= 3  # 5 % of 12 is less than one
+    assert alarms <= 2  # 5 % of 8 is less than one
 
 
 def test_the_mean_over_shuffles_is_the_exact_expectation():
@@ -343,10 +343,10 @@ def test_a_true_difference_is_found():
 
 
 def test_equal_groups_are_rarely_called_different():
-    tables = [paths.compare(*two_kinds(80, 10 * s, truly=False), runs=79, min_cell=10, seed=s) for s in range(30)]
+    tables = [paths.compare(*two_kinds(80, 10 * s, truly=False), runs=79, min_cell=10, seed=s) for s in range(20)]
     small = pd.concat(tables).p_value <= 0.05
     assert 0.02 <= small.mean() <= 0.09
-    assert sum((t.p_holm <= 0.05).any() for t in tables) <= 5
+    assert sum((t.p_holm <= 0.05).any() for t in tables) <= 4
 
 
 def test_the_p_value_is_exact_on_a_small_case():
