@@ -454,3 +454,11 @@ def rank_correlation(a: pd.Series, b: pd.Series) -> float | None:
         return None
     ranks = both.rank()
     return float(np.corrcoef(ranks["a"], ranks["b"])[0, 1])
+
+
+def correlations_with_last(ranks: np.ndarray) -> np.ndarray:
+    """Correlation of every column with the last one; missing where one does not vary."""
+    centred = ranks - ranks.mean(axis=0)
+    length = np.sqrt((centred**2).sum(axis=0))
+    scale = length[:-1] * length[-1]
+    return np.divide(centred[:, :-1].T @ centred[:, -1], scale, out=np.full(len(scale), np.nan), where=scale > 0)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.customers.measures import inside, why
-from helpers.customers.rfm import rank_correlation
+from helpers.customers.rfm import correlations_with_last, rank_correlation
 from helpers.findings import Estimate, missing
 
 
@@ -163,7 +163,7 @@ def link(both: pd.DataFrame, *, boots: int = 300, level: float = 0.95, seed: int
     value = rank_correlation(both["category_share"], both["wallet_share"])
     if value is None:
         return Estimate.missing("one of the shares is the same for all")
-    rng = np.random.default_rng(seed)
-    drawn = (both.iloc[rng.integers(0, len(both), len(both))].reset_index(drop=True) for _ in range(boots))
-    tried = [r for d in drawn if (r := rank_correlation(d["category_share"], d["wallet_share"])) is not None]
-    return Estimate(value, *(float(q) for q in np.quantile(tried, [(1 - level) / 2, (1 + level) / 2])))
+    ranks = both[["category_share", "wallet_share"]].rank().to_numpy()
+    draws = np.random.default_rng(seed).integers(0, len(both), (boots, len(both)))
+    tried = [correlations_with_last(ranks[d])[0] for d in draws]
+    return Estimate(value, *(float(q) for q in np.nanquantile(tried, [(1 - level) / 2, (1 + level) / 2])))

@@ -13,7 +13,7 @@ from helpers.customers import rfm
 from helpers.customers.rfm import RfmError, score
 from helpers.customers.value_tiers import true_value
 from helpers.engine import as_table
-from tests.customers.shops import simulate_orders
+from tests.customers.order_lines import simulate_orders
 
 WINDOW = ("2017-11-25", "2017-12-03")
 DAYS = pd.date_range("2017-11-24", "2017-12-04")  # one day too many on either side

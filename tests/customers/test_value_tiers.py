@@ -11,7 +11,7 @@ from helpers.customers import value_tiers as vt
 from helpers.customers.value_tiers import TierError
 from helpers.engine import as_table
 from helpers.findings import missing
-from tests.customers.shops import simulate_orders
+from tests.customers.order_lines import simulate_orders
 
 MONEY = st.lists(st.integers(-5, 20), min_size=1, max_size=40).map(lambda x: pd.Series(x, dtype=float))
 CUSTOMERS = st.lists(st.tuples(st.integers(-2, 9), st.integers(0, 4)), min_size=1, max_size=30).map(

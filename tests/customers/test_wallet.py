@@ -8,7 +8,7 @@ from helpers.customers import wallet
 from helpers.customers.wallet import WalletError, wallet_rule
 from helpers.engine import as_table
 from helpers.findings import missing
-from tests.customers.shops import simulate_orders
+from tests.customers.order_lines import simulate_orders
 
 WINDOW = ("2017-11-25", "2017-12-03")
 
