@@ -273,6 +273,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "22_retention": ("events",),
     "23_paths": ("events",),
     "24_early_warning": ("events",),
+    "30_profiles": ("events or orders",),
     "31_value_tiers": ("events or orders",),
     "32_segments": ("events or orders",),
     "33_lifetime_value": ("orders",),

@@ -73,6 +73,14 @@ MOVES = [
         total("sessions"),
         "a shorter pause makes more visits",
     ),
+    Move(
+        "24_early_warning",
+        (("drill_months", 6),),
+        (("drill_months", 6), ("calendar", "none")),
+        "alerts",
+        rows,
+        "festivals are alarms when nobody tells the calendar",
+    ),
     Move("31_value_tiers", (("key_share", 0.1),), (), "migration", first("customers"), "a larger key tier keeps more"),
     Move("32_segments", (*FAST_SEGMENTS, ("most_clusters", 3)), FAST_SEGMENTS, "criteria", rows, "more numbers tried"),
     Move(
