@@ -34,7 +34,7 @@ def test_p_alive_orders_the_shops_customers_rightly(shops) -> None:
     groups = checks.groupby("group")[["customers", "alive"]].sum()
     share = checks.groupby("group")["expected_share"].mean()
     actual = groups["alive"] / groups["customers"]
-    assert actual.drop("no order counted").is_monotonic_increasing and share["no order counted"] == 1
+    assert actual["1 of 8"] < actual["2 of 8"] < actual["4 of 8"] and share["no order counted"] == 1
     # the shop's customers are of four kinds, not one beta: P(alive) is too low for the quiet, never by more than this
     assert (actual - share).abs().max() < 0.2
 
