@@ -36,6 +36,7 @@ from helpers.customers.measures import why
 from helpers.customers.ranking import HAPPENED, Ranked, average_precision, compare, gain, gain_curve, precision_recall
 from helpers.findings import Estimate, missing
 from helpers.intervals import wilson
+from helpers.study import zone
 
 __all__ = [
     "FEATURES",
@@ -46,13 +47,16 @@ __all__ = [
     "Fitted",
     "IntentError",
     "Plan",
+    "against_oracle",
     "average_precision",
+    "best_model",
     "brier",
     "brier_skill",
     "calibration_curve",
     "case",
     "compare",
     "definitions",
+    "drop_out",
     "estimate",
     "examples",
     "features_before",
@@ -63,6 +67,7 @@ __all__ = [
     "importance",
     "labels_after",
     "log_loss",
+    "moment",
     "oracle",
     "plan",
     "precision_recall",
@@ -70,6 +75,7 @@ __all__ = [
     "refused",
     "risk_against_truth",
     "tables",
+    "with_diagonal",
 ]
 
 QUESTIONS = {"buy": "Who will buy next within the window?", "churn": "Who is about to leave (churn)?"}
@@ -327,7 +333,31 @@ def estimate(table: pd.DataFrame, label: str, row: str, value: str) -> Estimate:
     return Estimate(float(found[value].iloc[0]), *(None if b is None or pd.isna(b) else float(b) for b in bounds))
 
 
+def best_model(ranks: pd.DataFrame, fitted: Fitted) -> str:
+    """The model with the highest average precision in `compare`'s table; the first one where there is no table."""
+    own = ranks[ranks["score"].isin(fitted.models)] if len(ranks) else ranks
+    return str(own.loc[own["average_precision"].idxmax(), "score"]) if len(own) else MODELS[0]
+
+
+def with_diagonal(curve: pd.DataFrame) -> pd.DataFrame:
+    """The calibration curve with the line of a perfect prediction behind it."""
+    if curve.empty:
+        return curve
+    ends = [0.0, float(max(curve["predicted_rate"].max(), curve["observed_rate_ci_high"].max()))]
+    both = {"predicted_rate": ends, "observed_rate": ends, "observed_rate_ci_low": ends, "observed_rate_ci_high": ends}
+    return pd.concat([curve, pd.DataFrame({"prediction": "perfect", **both})], ignore_index=True)
+
+
 # ── truth ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def moment(day: pd.Timestamp, time_zone: str) -> int:
+    """The first second of a day in a time zone, epoch seconds.
+
+    >>> moment(pd.Timestamp("2017-11-25"), "Asia/Shanghai")
+    1511539200
+    """
+    return int(pd.Timestamp(day).tz_localize(zone(time_zone)).timestamp())
 
 
 def gone(truth: pd.DataFrame, users: pd.Index, *, at: int) -> pd.Series:

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from helpers.customers.features_before import FEATURES, examples
 from helpers.customers.intent import THREADS, Case
 from helpers.customers.ranking import HAPPENED, compare
-from helpers.findings import missing
+from helpers.findings import Estimate, missing
 
 SNAPSHOTS = 2
 COLUMNS = (
@@ -152,6 +152,14 @@ def drill(
             values += [*numbers, table[HAPPENED].mean()]
         rows.append(values)
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def largest(table: pd.DataFrame) -> Estimate:
+    """By how much the worst leak raises the reported average precision above that done right."""
+    if table.empty:
+        return Estimate.missing(table.attrs.get("reason", "nothing to show"))
+    gap = (table["reported"] - table["done_right"]).max()
+    return Estimate.missing("nothing could be measured") if pd.isna(gap) else Estimate(float(gap))
 
 
 def stacked(table: pd.DataFrame) -> pd.DataFrame:
