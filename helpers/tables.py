@@ -277,6 +277,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "31_value_tiers": ("events or orders",),
     "32_segments": ("events or orders",),
     "33_lifetime_value": ("orders",),
+    "34_intent": ("events",),
     "40_association_rules": ("events",),
     "42_recommendation": ("events",),
     "50_experiment": ("campaigns", "assignments", "orders"),
