@@ -37,7 +37,7 @@ def person_card(
     most = max(table[shared].max(), 1) if table[shared].notna().any() else 1
     with mpl.rc_context(THEME):
         _person(axes, top)
-        axes.text(WIDTH - 0.2, top + 0.12, "others who share all this", ha="right", fontsize=8, color=QUIET)
+        axes.text(WIDTH - 0.2, top + 0.12, "users who share all this", ha="right", fontsize=8, color=QUIET)
         for i, row in enumerate(table.to_dict("records")):
             y, hidden = top - ROW * (i + 0.5), pd.isna(row[shared])
             _words(axes, y, row[kind], row[tag], row[value], hidden)

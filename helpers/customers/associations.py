@@ -312,3 +312,9 @@ def discoveries(associations: Associations, *, alpha: float = 0.05) -> pd.DataFr
         found = int((rule(observed) <= alpha).sum())
         rows.append((name, len(observed), found, float(np.mean(false)), float(np.mean(np.array(false) > 0))))
     return pd.DataFrame(rows, columns=columns)
+
+
+def found_by(discoveries: pd.DataFrame, rule: str) -> int | None:
+    """Associations that a rule of `discoveries` finds in the data; None where nothing could be tested."""
+    row = discoveries[discoveries["rule"] == rule]
+    return int(row["found"].iloc[0]) if len(row) else None

@@ -197,6 +197,15 @@ def graded_scores(tags: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def right(types: pd.Series, truth: pd.DataFrame) -> Estimate:
+    """The share of users whose declared type is the true one, of those who have a type; 'mixed' counts as wrong."""
+    known = _truth(truth, types.index)
+    if known.empty:
+        return Estimate.missing(why(known))
+    both = pd.concat([types.rename("found"), known["lifestyle"].rename("true")], axis=1, join="inner").dropna()
+    return rate(int((both["found"] == both["true"]).sum()), len(both), reason="nobody has a type")
+
+
 def graded_types(types: pd.Series, truth: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Agreement of the declared types with the true ones.
 
@@ -212,12 +221,12 @@ def graded_types(types: pd.Series, truth: pd.DataFrame, *, seed: int) -> pd.Data
         return missing(columns, why(known))
     both = pd.concat([types.rename("found"), known["lifestyle"].rename("true")], axis=1, join="inner").dropna()
     clear = both[both["found"] != MIXED]
-    right = [rate(int((b["found"] == b["true"]).sum()), len(b), reason="nobody has a type") for b in (both, clear)]
-    right.append(agreement(clear["found"], clear["true"], seed=seed))
+    told = [right(types, truth), right(types[types != MIXED], truth)]
+    told.append(agreement(clear["found"], clear["true"], seed=seed))
     names = ("right type, mixed counts as wrong", "right type, without the mixed", "adjusted Rand index")
     if both.empty:
         return missing(columns, "nobody has a type")
-    rows = [(name, e.value, e.ci_low, e.ci_high) for name, e in zip(names, right, strict=True)]
+    rows = [(name, e.value, e.ci_low, e.ci_high) for name, e in zip(names, told, strict=True)]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -19,7 +19,7 @@ from helpers.customers.measures import inside, spending, user_table, why
 from helpers.customers.tags import KINDS, TAGS, Tag, TagError, reason, tags
 from helpers.customers.value_tiers import two_periods
 from helpers.engine import as_table, hold
-from helpers.findings import missing
+from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate
 from helpers.privacy import HIDDEN, suppress, unicity
 
@@ -259,6 +259,23 @@ def dictionary(coverage: pd.DataFrame, stability: pd.DataFrame, expiry: pd.DataF
     return declared.merge(measured, on="tag").merge(expiry[["tag", "expires_after_days"]], on="tag")
 
 
+def usable(coverage: pd.DataFrame, expiry: pd.DataFrame, *, least_share: float = 0.5) -> tuple[int, int, int]:
+    """How many tags there are, how many at least `least_share` of the users have, and how many of these hold a day.
+
+    Parameters
+    ----------
+    coverage, expiry : DataFrame
+        From `coverage` and `expiry`.
+    least_share : float
+        Share of users, 0…1.
+    """
+    if coverage.empty:
+        return len(DICTIONARY), 0, 0
+    both = coverage.merge(expiry, on="tag")
+    covered = both[both["coverage_share"] >= least_share]
+    return len(both), len(covered), int((covered["expires_after_days"].fillna(0) > 0).sum())
+
+
 # ── coarsening and what is left of anonymity ────────────────────────────────────────────────────────────────────────
 
 
@@ -343,6 +360,15 @@ def singled_out(raw: pd.DataFrame, coarse: pd.DataFrame, *, sample: int = 300, s
     if not parts:
         return missing([*columns, "method"], "nobody has a tag")
     return pd.concat(parts, ignore_index=True)[[*columns, "method"]]
+
+
+def singled_share(singled: pd.DataFrame, *, tags: str, table: str) -> Estimate:
+    """One number of `singled_out`: the share of users for this number of tags ('1', '2', '3', 'all') and table."""
+    row = singled[(singled["tags"] == tags) & (singled["table"] == table)] if len(singled) else singled
+    if not len(row) or pd.isna(row["singled_out_share"].iloc[0]):
+        return Estimate.missing(why(singled))
+    values = (row[f"singled_out_share{end}"].iloc[0] for end in ("", "_ci_low", "_ci_high"))
+    return Estimate(*(None if pd.isna(v) else float(v) for v in values))
 
 
 def _unicity(table: pd.DataFrame, sample: int, seed: int) -> pd.DataFrame:
