@@ -126,7 +126,7 @@ def _named(purchases: Parameters, spend: Spend | None) -> dict[str, float]:
     return vars(purchases) | (vars(spend) if spend else {})
 
 
-def futures(model: Model, *, steps: Sequence[float], each: int = 8, seed: int = 33) -> tuple[np.ndarray, np.ndarray]:
+def futures(model: Model, *, steps: Sequence[float], each: int = 5, seed: int = 33) -> tuple[np.ndarray, np.ndarray]:
     """Simulated futures of all customers together: what is unknown of the parameters, of the people, and of chance.
 
     Parameters
