@@ -36,6 +36,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
         (["simulate", "--weeks", "99"], "weeks"),
         (["simulate", "--assignment", "random"], "did you mean 'randomised'?"),
         (["new", "nosuch.csv"], "nosuch.csv"),
+        (["convert", "cdnov", "x"], "Did you mean 'cdnow'?"),
         (["nosuch"], "nosuch"),
     ],
 )
