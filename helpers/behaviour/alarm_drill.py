@@ -20,6 +20,10 @@ MODES = ("history", "live")
 MONTH, MONTHS_A_SERIES = 28, 6
 """Days of a month in the drill: whole weeks, so that all months are alike."""
 BASE = 56
+CURVE = (
+    "size_share", "faults", "found", "found_rate", "found_rate_ci_low", "found_rate_ci_high", "months", "other_alarms",
+    "other_alarms_a_month",
+)  # fmt: skip
 LEFT_OVER = 0.78
 """Of plain noise, STL with the default windows leaves so much of its scale (robustly) in the remainder."""
 
@@ -123,7 +127,7 @@ def drill(
     check_positive("months", months)
     _check_drill(sizes, lasting_days)
     if shop is None:
-        return missing(["size_share", "faults", "found", "found_rate", "other_alarms_a_month"], "there is no history")
+        return missing(CURVE, "there is no history to learn the shop from")
     rows = []
     for size in sizes:
         counts = np.zeros(4)  # faults, found, months, other alarms
