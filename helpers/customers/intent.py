@@ -49,7 +49,6 @@ __all__ = [
     "Plan",
     "against_oracle",
     "average_precision",
-    "best_model",
     "brier",
     "brier_skill",
     "calibration_curve",
@@ -331,12 +330,6 @@ def estimate(table: pd.DataFrame, label: str, row: str, value: str) -> Estimate:
         return Estimate.missing(f"there is no {row!r} in the table")
     bounds = (found[c].iloc[0] if c in found else None for c in (f"{value}_ci_low", f"{value}_ci_high"))
     return Estimate(float(found[value].iloc[0]), *(None if b is None or pd.isna(b) else float(b) for b in bounds))
-
-
-def best_model(ranks: pd.DataFrame, fitted: Fitted) -> str:
-    """The model with the highest average precision in `compare`'s table; the first one where there is no table."""
-    own = ranks[ranks["score"].isin(fitted.models)] if len(ranks) else ranks
-    return str(own.loc[own["average_precision"].idxmax(), "score"]) if len(own) else MODELS[0]
 
 
 def with_diagonal(curve: pd.DataFrame) -> pd.DataFrame:

@@ -275,13 +275,16 @@ def policies(
         found = _boot(one, lists, boots=boots, level=level, seed=seed)
         for (label, chosen), numbers in zip(lists.items(), found, strict=True):
             known = float((true * chosen).sum() / len(one) * 1000) if len(true) else np.nan
-            rows.append((name, label, int(chosen.sum()), *numbers, known))
+            rows.append((name, label, round(chosen.sum()), *numbers, known))
         rows.append((name, "nobody", 0, 0.0, 0.0, 0.0, 0.0 if len(true) else np.nan))
     return pd.DataFrame(rows, columns=columns)
 
 
 def _lists(one: pd.DataFrame, share: float) -> dict[str, np.ndarray]:
-    return dict(zip(LISTS, (choose(one, by=by, share=share) for by in ("risk", "uplift", "random")), strict=True))
+    even = np.full(len(one), share)  # every customer with the same chance: the mean of all random lists
+    return dict(
+        zip(LISTS, (choose(one, by="risk", share=share), choose(one, by="uplift", share=share), even), strict=True)
+    )
 
 
 def true_effects(one: pd.DataFrame, truth: pd.DataFrame) -> np.ndarray:
