@@ -16,7 +16,7 @@ from helpers import study as study_module
 from helpers.findings import NotAnswerable
 from helpers.notebook import OpenStudy, _write_once, accounting, contents, open_study
 from helpers.study import StudyError
-from helpers.tables import NEEDS
+from helpers.tables import NEEDS, absent
 from tests.logs import random_log
 
 ITEMS = pd.DataFrame({"item_id": [1, 2, 3, 4], "category_id": [1, 2, 3, 4]})
@@ -104,7 +104,7 @@ def test_questions_about_events_are_not_asked_of_orders(study_file: Callable[...
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-@pytest.mark.parametrize("notebook", [n for n in NEEDS if n != "50_experiment"])
+@pytest.mark.parametrize("notebook", [n for n, needs in NEEDS.items() if not absent(needs, ["events"])])
 def test_tiny_logs_open_or_refuse(study_file: Callable[..., Path], log: pd.DataFrame, rows: int, notebook: str) -> None:
     try:
         assert open_study(study_file(events=log.head(rows)), notebook).users == 1
