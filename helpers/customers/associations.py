@@ -197,6 +197,7 @@ def associate(
     permutations: int = 99,
     seed: int,
     least_users: int = LEAST_USERS,
+    within: pd.Series | None = None,
 ) -> Associations:
     """Every tag of the first half against every outcome of the second half.
 
@@ -214,6 +215,10 @@ def associate(
         Start of the random draws.
     least_users : int
         With fewer users with the tag there is no test.
+    within : Series, optional
+        user_id → group: outcomes are dealt out only among users of one group. Then chance_high and p_shuffled ask
+        whether the tag says more than the group does; the other p-values do not change. Users without a group are
+        left out.
 
     Returns
     -------
@@ -233,16 +238,18 @@ def associate(
     unscaled = [t for t in tags.columns if scales.get(t) not in ("named", "ordered", "number")]
     if unscaled:
         raise TagError(f"scales: {unscaled[0]!r} has none; give named, ordered or number")
-    joined = tags.index.intersection(outcomes.index)
+    groups = pd.Series(0, index=tags.index) if within is None else within.dropna()
+    joined = tags.index.intersection(outcomes.index).intersection(groups.index)
     if outcomes.empty or not len(joined):
         reason = why(outcomes) if outcomes.empty else "nobody is in both halves"
         return Associations(missing(COLUMNS, reason), np.empty((0, 0)))
     keys = np.random.default_rng(seed).random((len(joined), permutations))
+    keys += pd.factorize(groups[joined])[0][:, None]  # in the order of the keys, the groups stand one after the other
     rows, shuffled, deals = [], [], {}
     for tag in tags.columns:
         known = tags.loc[joined, tag].notna().to_numpy()
         if known.tobytes() not in deals:  # the same keys for every tag: tests of one shuffle depend as they do in life
-            deals[known.tobytes()] = np.vstack([np.arange(known.sum()), np.argsort(keys[known], axis=0).T]).T
+            deals[known.tobytes()] = _deals(keys[known])
         values, deal = tags.loc[joined[known], tag], deals[known.tobytes()]
         for outcome in outcomes.columns:
             y = outcomes.loc[joined[known], outcome].to_numpy(float)
@@ -250,6 +257,14 @@ def associate(
             rows.append({"tag": tag, "outcome": outcome, **row})
             shuffled.append(p)
     return _corrected(pd.DataFrame(rows).reindex(columns=COLUMNS), np.array(shuffled))
+
+
+def _deals(keys: np.ndarray) -> np.ndarray:
+    """Positions to take outcomes from: as observed in the first column, dealt out by the keys in the others."""
+    deals = np.empty((len(keys), keys.shape[1] + 1), dtype=np.int64)
+    deals[:, 0] = np.arange(len(keys))
+    deals[np.argsort(np.floor(keys[:, 0]), kind="stable"), 1:] = np.argsort(keys, axis=0)
+    return deals
 
 
 def _one(tag: pd.Series, y: np.ndarray, deal: np.ndarray, scale: str, least_users: int) -> tuple[dict, np.ndarray]:

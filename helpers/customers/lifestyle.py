@@ -14,6 +14,7 @@ from helpers.customers.measures import why
 from helpers.customers.tags import Tag, TagError
 from helpers.findings import Estimate, missing
 from helpers.intervals import rate, z_value
+from helpers.privacy import HIDDEN, suppress
 
 TYPES: dict[str, dict[str, float]] = {
     "quality-life": {"price_level": 1.0},
@@ -230,14 +231,18 @@ def graded_types(types: pd.Series, truth: pd.DataFrame, *, seed: int) -> pd.Data
     return pd.DataFrame(rows, columns=columns)
 
 
-def sizes(types: pd.Series) -> pd.DataFrame:
-    """Users of each type: type, users, user_share (of those with a type); in the order of `TYPES`, then 'mixed'."""
+def sizes(types: pd.Series, *, min_cell: int) -> pd.DataFrame:
+    """Users of each type, in the order of `TYPES`, then 'mixed'; groups of fewer than `min_cell` are hidden.
+
+    Returns
+    -------
+    DataFrame
+        type, users, user_share (of those with a type). Types that nobody has are left out.
+    """
     counts = types.dropna().value_counts()
     if counts.empty:
-        return missing(
-            ["type", "users", "user_share"], "nobody has all three scores: it takes items with prices and launch days"
-        )
-    counts = counts.reindex([*TYPES, MIXED], fill_value=0)
-    return pd.DataFrame(
-        {"type": counts.index, "users": counts.to_numpy(), "user_share": (counts / counts.sum()).to_numpy()}
-    )
+        return missing(["type", "users", "user_share"], "nobody has all three scores: they take prices and launch days")
+    counts = counts.reindex([name for name in (*TYPES, MIXED) if name in counts.index])
+    table = pd.DataFrame({"type": counts.index, "users": counts.to_numpy(), "user_share": counts / counts.sum()})
+    table = suppress(table.reset_index(drop=True), count="users", min_cell=min_cell, values=["user_share"])
+    return table.drop(columns=HIDDEN)

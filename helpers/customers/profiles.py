@@ -31,6 +31,8 @@ NOT_KNOWN = "not known"
 HALF_LEFT = 0.5
 """A tag expires when its expected agreement has fallen to this."""
 CONSENTS = {"e-mail": "consent_email", "push": "consent_push"}
+CLEAR = 3.0
+"""Standard errors by which a value must be more frequent in a segment to stand on its card: about 50 values compete."""
 SOME = 10
 """Fewer users with the tag in both halves give no stability."""
 
@@ -239,8 +241,8 @@ def dictionary(coverage: pd.DataFrame, stability: pd.DataFrame, expiry: pd.DataF
     Returns
     -------
     DataFrame
-        tag, kind, definition, unit, source, window, purpose, coverage_share, stability, expires_after_days; with their
-        intervals and reasons in the tables that they come from.
+        tag, kind, definition, unit, source, window, purpose, coverage_share, stability, expires_after_days, rule; the
+        intervals and reasons are in the tables that they come from.
     """
     if coverage.empty:
         return missing(["tag", "kind", "definition"], why(coverage))
@@ -256,7 +258,7 @@ def dictionary(coverage: pd.DataFrame, stability: pd.DataFrame, expiry: pd.DataF
         ]
     )  # fmt: skip
     measured = coverage[["tag", "coverage_share"]].merge(stability[["tag", "stability"]], on="tag")
-    return declared.merge(measured, on="tag").merge(expiry[["tag", "expires_after_days"]], on="tag")
+    return declared.merge(measured, on="tag").merge(expiry[["tag", "expires_after_days", "rule"]], on="tag")
 
 
 def usable(coverage: pd.DataFrame, expiry: pd.DataFrame, *, least_share: float = 0.5) -> tuple[int, int, int]:
@@ -330,6 +332,21 @@ def _words(values: pd.Series, most: int, min_cell: int) -> pd.Series:
     kept = set(order[: most if len(order) <= most else most - 1]) & set(counts.index[counts >= min_cell])
     coarse = words.map(lambda w: w if w in kept or w is None else REST)
     return coarse.where(coarse.map(coarse.value_counts()) >= min_cell, None)
+
+
+def for_tests(profiles: pd.DataFrame, *, min_cell: int, most_words: int = 8) -> pd.DataFrame:
+    """The tags as tests take them: numbers as they are, rare words put together."""
+    named = [name for name in profiles.columns if DICTIONARY[name].scale == "named"]
+    return profiles.assign(**{name: _words(profiles[name], most_words, min_cell) for name in named})
+
+
+def tenths(values: pd.Series) -> pd.Series:
+    """Ten groups of about equally many users with like values, 0 (lowest) … 9; equal users share a group.
+
+    >>> tenths(pd.Series([5.0, 1.0, 9.0, 9.0])).tolist()
+    [3.0, 1.0, 7.0, 7.0]
+    """
+    return np.floor(10 * lifestyle.percentiles(values.astype(float)))
 
 
 def singled_out(raw: pd.DataFrame, coarse: pd.DataFrame, *, sample: int = 300, seed: int = 1) -> pd.DataFrame:
@@ -464,6 +481,22 @@ def segments_by(coarse: pd.DataFrame, tags: list[str]) -> pd.Series:
     return empty
 
 
+def by_size(segments: pd.Series, place: int) -> object | None:
+    """The name of the largest segment (place 1), the second largest, …; None where there are not so many.
+
+    >>> by_size(pd.Series(["a", "b", "b"]), 1)
+    'b'
+    """
+    counts = segments.value_counts()
+    names = sorted(counts.index, key=lambda name: (-counts[name], str(name)))
+    return names[place - 1] if 1 <= place <= len(names) else None
+
+
+def part(segments: pd.Series, name: object) -> float:
+    """The share of the users with a segment who are in this one; 0 where nobody has one."""
+    return float((segments == name).mean()) if len(segments) else 0.0
+
+
 def segment_card(
     coarse: pd.DataFrame, segments: pd.Series, *, name: object, min_cell: int, rows: int = 8
 ) -> pd.DataFrame:
@@ -486,7 +519,8 @@ def segment_card(
     -------
     DataFrame
         kind, tag, value, members (with the value), segment_share and all_share (of those who have the tag), times
-        (segment_share ÷ all_share); the largest difference in standard errors first. `attrs`: members, member_share.
+        (segment_share ÷ all_share); only values at least 3 standard errors more frequent than among all, the largest
+        first.
     """
     columns = ["kind", "tag", "value", "members", "segment_share", "all_share", "times"]
     ours = segments.index[segments == name]
@@ -494,11 +528,10 @@ def segment_card(
         return missing(columns, segments.attrs.get("reason", f"the segment has fewer than {min_cell} members"))
     found = [_compared(coarse[tag], ours, min_cell) for tag in coarse.columns if tag != segments.name]
     table = pd.concat([f for f in found if len(f)] or [pd.DataFrame(columns=[*columns, "z"])])
-    table = table.dropna(subset=["members"]).sort_values(["z", "tag"], ascending=[False, True])
+    table = table[(table["z"] >= CLEAR).fillna(False)].sort_values(["z", "tag"], ascending=[False, True])
     table = table.drop_duplicates("tag").head(rows)[columns].reset_index(drop=True)
     if table.empty:
-        return missing(columns, "every value is shared by too few members")
-    table.attrs |= {"members": len(ours), "member_share": len(ours) / len(coarse)}
+        return missing(columns, "no tag sets this segment clearly apart")
     return table
 
 
@@ -512,7 +545,8 @@ def _compared(tag: pd.Series, ours: pd.Index, min_cell: int) -> pd.DataFrame:
     table["members"] = members.value_counts().reindex(counts.index, fill_value=0).to_numpy()
     table["segment_share"] = table["members"] / n
     table["times"] = table["segment_share"] / table["all_share"]
-    spread = np.sqrt(table["all_share"] * (1 - table["all_share"]) / n)
+    rest = (len(everyone) - n) / max(len(everyone) - 1, 1)  # the members are drawn from all, without replacement
+    spread = np.sqrt(table["all_share"] * (1 - table["all_share"]) / n * rest)
     table["z"] = (table["segment_share"] - table["all_share"]) / spread.where(spread > 0)
     table = suppress(table, count="members", min_cell=min_cell, values=["segment_share", "times", "z"])
     return table.drop(columns=HIDDEN).assign(tag=tag.name, kind=DICTIONARY[tag.name].kind)

@@ -65,6 +65,7 @@ TAGS: dict[str, Tag] = {
         Tag("member_days", "demographic", "number", "days from the registration to the end of the window", "days",
             ("users",), _SERVE, declared_days=30),
         Tag("active_days", "consumption", "number", "days with at least one action", "days", _LOG, _SERVE),
+        Tag("actions", "consumption", "number", "actions of all kinds", "actions", _LOG, _SERVE),
         Tag("buys", "consumption", "number", "purchases (items bought)", "actions", _LOG, _SERVE),
         Tag("spend", "consumption", "number", "money paid, after discounts", "money", ("orders",), _SERVE),
         Tag("basket_value", "consumption", "number", "money paid ÷ orders", "money", ("orders",), _SERVE),
@@ -218,7 +219,7 @@ def _sums(log: ir.Table) -> ir.Table:
     most = ibis.greatest(*(users[part] for part in DAYPARTS))
     daypart = ibis.cases(*((users[part] == most, part) for part in DAYPARTS))
     return users.select(
-        "user_id", "active_days", "categories", buys=users.buy,
+        "user_id", "active_days", "actions", "categories", buys=users.buy,
         cart_rate=_enough("cart_rate", users.pv, users.cart / users.pv.nullif(0)),
         daypart=_enough("daypart", users.actions, daypart),
         weekend_share=_enough("weekend_share", users.actions, users.free / users.actions),
