@@ -17,6 +17,7 @@ from helpers.customers.ranking import HAPPENED, compare
 from helpers.findings import Estimate, missing
 
 SNAPSHOTS = 2
+"""Cut-offs before that of the training."""
 COLUMNS = (
     "mistake", "reported", "reported_ci_low", "reported_ci_high", "base_rate", "done_right", "done_right_ci_low",
     "done_right_ci_high", "right_base_rate",
@@ -26,7 +27,7 @@ LATER = "actions_so_far"
 
 def _forest(seed: int) -> RandomForestClassifier:
     """A model that remembers its training rows well: whoever leaks is found out."""
-    return RandomForestClassifier(n_estimators=40, min_samples_leaf=2, random_state=seed, n_jobs=THREADS)
+    return RandomForestClassifier(n_estimators=30, min_samples_leaf=2, random_state=seed, n_jobs=THREADS)
 
 
 def _score(train: pd.DataFrame, test: pd.DataFrame, *, columns: list[str], seed: int) -> pd.DataFrame:
@@ -75,17 +76,17 @@ def feature_from_later(one: Case, actions_after: tuple[pd.Series, pd.Series], *,
 
 
 def snapshots(events: ir.Table, one: Case) -> pd.DataFrame:
-    """The users at several cut-offs, a few days apart, up to the training's: columns `happened` and `cut`.
+    """The users at several cut-offs, a few days apart, the training's being the last: with `happened`.
 
-    Label windows of neighbours overlap; all of them end before the test's cut-off.
+    Label windows of neighbours overlap; all of them end before the test's cut-off. In a short log the earlier cut-offs
+    have less history.
     """
     step = max(1, one.plan.horizon_days // 7)
-    count = min(SNAPSHOTS, (one.plan.history_days - 1) // step)
-    history, parts = one.plan.history_days - count * step, []
-    for k in range(count + 1):
-        cut = one.plan.train_cut - pd.Timedelta(days=k * step)
-        table = examples(events, cut=cut, history_days=history, horizon_days=one.plan.horizon_days)
-        parts.append(table.assign(**{HAPPENED: table[f"label_{one.label}"], "cut": cut}))
+    lengths = {"history_days": one.plan.history_days, "horizon_days": one.plan.horizon_days}
+    parts = [one.train]
+    for k in range(1, min(SNAPSHOTS, (one.plan.history_days - 1) // step) + 1):
+        table = examples(events, cut=one.plan.train_cut - pd.Timedelta(days=k * step), **lengths)
+        parts.append(table.assign(**{HAPPENED: table[f"label_{one.label}"]})[one.train.columns])
     return pd.concat(parts)
 
 

@@ -7,6 +7,7 @@ contacted with those who were not.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
@@ -25,6 +26,8 @@ from helpers.study import zone
 
 PENALTY = 300.0
 """Of the ridge regressions, the same in both arms: unequal shrinkage would look like an effect."""
+LEAST_HISTORY = 7
+"""Days of log that the features of the risk model need at the least."""
 TRAITS = ("city_tier", "age_band", "gender")
 PEOPLE = ("campaign_id", "user_id", "treated", "profit", "starts_at")
 LISTS = ("most at risk", "highest uplift", "random")
@@ -79,8 +82,8 @@ def candidates(
 ) -> pd.DataFrame:  # fmt: skip
     """What was known of every participant at the start of his campaign: predicted risk, and predicted uplift.
 
-    risk: chance of no action in the next `horizon_days` days, by a model that learned at a cut-off so many days before
-    the campaign. uplift: predicted profit with less predicted profit without the contact (see `uplift`).
+    risk: chance of no action in the next `horizon_days` days, by a logistic regression that learned at a cut-off so
+    many days before the first campaign. uplift: predicted profit with less predicted profit without the contact.
 
     Parameters
     ----------
@@ -103,22 +106,30 @@ def candidates(
     -------
     DataFrame
         The columns of `people` with risk (0…1), uplift (currency units a person) and a random number. Participants not
-        seen in the history count as silent for all of it. Campaigns that start too early in the log are left out.
+        seen in the history count as silent for all of it. Campaigns that start too early in the log are left out. Empty
+        with a reason where no campaign is left, or where too few were silent to learn from.
     """
     columns = [*PEOPLE, "risk", "uplift", "random"]
     if people.empty:
         return missing(columns, why(people))
+    day, first = pd.Timedelta(days=1), pd.Timestamp(first)
+    local = pd.to_datetime(people["starts_at"], unit="s", utc=True).dt.tz_convert(zone(time_zone))
+    people = people.assign(start=local.dt.tz_localize(None).dt.normalize())
+    people = people[people["start"] >= first + day * (horizon_days + LEAST_HISTORY)]
+    if people.empty:
+        return missing(
+            columns, f"the campaigns start within {horizon_days + LEAST_HISTORY} days of the log's first day"
+        )
+    cut = people["start"].min() - day * horizon_days
+    history = min(history_days, (cut - first).days)
+    before = examples(events, cut=cut, history_days=history, horizon_days=horizon_days)
+    silent = before["label_churn"].to_numpy()
+    if min(silent.sum(), (1 - silent).sum()) < LEAST:
+        return missing(columns, f"fewer than {LEAST} users stayed away, or came back, before the first campaign")
+    with threadpool_limits(THREADS):
+        model = make_models(seed)[MODELS[0]].fit(before[list(FEATURES)].to_numpy(), silent)
     traits = _traits(users)
-    parts = []
-    for _, one in people.groupby("campaign_id", sort=False):
-        start = pd.Timestamp(int(one["starts_at"].iloc[0]), unit="s", tz=zone(time_zone)).tz_localize(None).normalize()
-        cut = start - pd.Timedelta(days=horizon_days)
-        history = min(history_days, (cut - pd.Timestamp(first)).days)
-        if history >= 1:
-            parts.append(_one_campaign(one, events, traits, start, cut, history, horizon_days, seed))
-    parts = [p for p in parts if len(p)]
-    if not parts:
-        return missing(columns, "the campaigns start too early in the log, or too few users stayed away before them")
+    parts = [_score(one, events, traits, model, history, seed) for _, one in people.groupby("campaign_id", sort=False)]
     return pd.concat(parts, ignore_index=True)[columns]
 
 
@@ -131,17 +142,13 @@ def _traits(users: ir.Table | None) -> pd.DataFrame:
     return pd.get_dummies(table.astype("string").fillna("unknown")).astype(float)
 
 
-def _one_campaign(one: pd.DataFrame, events: ir.Table, traits: pd.DataFrame, start: pd.Timestamp, cut: pd.Timestamp,
-                  history: int, horizon: int, seed: int) -> pd.DataFrame:  # fmt: skip
-    before = examples(events, cut=cut, history_days=history, horizon_days=horizon)
-    silent = before["label_churn"]
-    if min(silent.sum(), (1 - silent).sum()) < LEAST:
-        return one.head(0)
-    now = features_before(events, cut=start, history_days=history)
+def _score(
+    one: pd.DataFrame, events: ir.Table, traits: pd.DataFrame, model: Any, history: int, seed: int
+) -> pd.DataFrame:
+    """The participants of one campaign with risk, uplift and a random number, from what was known at its start."""
+    now = features_before(events, cut=one["start"].iloc[0], history_days=history)
     now = not_seen(now.reindex(one["user_id"]), history_days=history)
-    with threadpool_limits(THREADS):
-        model = make_models(seed)[MODELS[0]].fit(before[list(FEATURES)].to_numpy(), silent.to_numpy())
-        risk = model.predict_proba(now.to_numpy())[:, 1]
+    risk = model.predict_proba(now.to_numpy())[:, 1]
     known = np.log1p(now).join(traits.reindex(now.index).fillna(0.0)) if len(traits) else np.log1p(now)
     gain = uplift(known.to_numpy(), one["treated"].to_numpy(), one["profit"].to_numpy(), seed=seed)
     return one.assign(risk=risk, uplift=gain, random=np.random.default_rng(seed).random(len(one)))
