@@ -114,6 +114,13 @@ def _label(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_ylabel(y)
 
 
+def _legend_below(figure: Figure, axes: Axes) -> None:
+    """The legend under the plot, where it covers no data; long names take a line each."""
+    names = axes.get_legend_handles_labels()[1]
+    columns = max(1, min(len(names), 90 // (max(len(n) for n in names) + 6)))
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=columns)
+
+
 def _number_axis(axis: Any, percent: bool) -> None:
     axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v * 100:g} %" if percent else f"{v:,.10g}"))
 
@@ -254,7 +261,7 @@ def lines(
         if from_zero:
             axes.set_ylim(bottom=min(0, table[low or y].min()))
         if len(groups) > 1:
-            axes.legend(loc="best")
+            _legend_below(figure, axes)
         _number_axis(axes.yaxis, percent)
         _label(axes, title, x_label, y_label)
         if pd.api.types.is_datetime64_any_dtype(table[x]):
@@ -407,7 +414,7 @@ def intervals(
         axes.errorbar(center, place, xerr=error, fmt="o", color=COLORS[0], capsize=4, label="estimate, interval")
         if truth and table[truth].notna().any():
             axes.plot(table[truth].astype(float), place, "x", color=TRUTH, markersize=9, mew=2, label="truth")
-            axes.legend(loc="best")
+            _legend_below(figure, axes)
         if reference is not None:
             axes.axvline(reference, color=QUIET, linewidth=1, linestyle="--")
         axes.set_yticks(place, [_text(v) for v in table[label]])
