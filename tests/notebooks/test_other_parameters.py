@@ -82,6 +82,7 @@ MOVES = [
         "festivals are alarms when nobody tells the calendar",
     ),
     Move("31_value_tiers", (("key_share", 0.1),), (), "migration", first("customers"), "a larger key tier keeps more"),
+    Move("30_profiles", (("bands", 2),), (("bands", 4),), "unicity", total("singled_out_share"), "finer bands single out"),
     Move("32_segments", (*FAST_SEGMENTS, ("most_clusters", 3)), FAST_SEGMENTS, "criteria", rows, "more numbers tried"),
     Move(
         "33_lifetime_value",
