@@ -93,6 +93,7 @@ def recall(hit: np.ndarray, total: np.ndarray) -> np.ndarray:
     >>> recall(np.array([[True, False, True]]), np.array([4])).tolist()
     [0.5]
     """
+    total = np.asarray(total)
     return np.divide(hit.sum(axis=1), total, out=np.full(len(hit), np.nan), where=total > 0)
 
 
@@ -134,7 +135,8 @@ def novelty(lists: np.ndarray, *, holders: np.ndarray, users: int) -> float:
 
 def ranks(scores: np.ndarray, popularity: np.ndarray) -> np.ndarray:
     """The rank (1 = best) of every thing in each row, ties as in `top`."""
-    order = top(scores, k=scores.shape[1], popularity=popularity)
+    by_popularity = np.argsort(-np.asarray(popularity), kind="stable")
+    order = by_popularity[_best(np.round(scores, 10)[:, by_popularity], scores.shape[1])]
     place = np.empty_like(order)
     np.put_along_axis(place, order, np.broadcast_to(np.arange(1, order.shape[1] + 1), order.shape), axis=1)
     return place
