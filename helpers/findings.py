@@ -86,7 +86,7 @@ class Shown:
     """A table as the page shows it: escaped, formatted, with caption and units, at most `rows` rows."""
 
     def __init__(self, table: pd.DataFrame, caption: str, units: dict[str, str], rows: int) -> None:
-        self.table, self.caption, self.units, self.rows = table, caption, units, rows
+        self.table, self.caption, self.units, self.rows = table.rename(columns=str), caption, units, rows
 
     def __repr__(self) -> str:
         body = self.table.head(self.rows).astype(object)
@@ -98,8 +98,10 @@ class Shown:
         return f"\n… and {left:,} more rows" if left > 0 else ""
 
     def _repr_html_(self) -> str:
-        head = "".join(self._head(c) for c in self.table.columns)
-        rows = "".join(self._row(values) for values in self.table.head(self.rows).itertuples(index=False, name=None))
+        columns = self._columns()
+        head = "".join(self._head(c, high) for c, high in columns)
+        records = self.table.head(self.rows).astype(object).to_dict("records")
+        rows = "".join(f"<tr>{''.join(self._cell(r, *c) for c in columns)}</tr>" for r in records)
         more = f'<p class="smn-more">{self._more().strip()}, in the CSV file of this table.</p>' if self._more() else ""
         caption = f"<caption>{html.escape(self.caption)}</caption>"
         return (
@@ -107,18 +109,33 @@ class Shown:
             f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{more}"
         )
 
-    def _head(self, column: str) -> str:
+    def _columns(self) -> list[tuple[str, str]]:
+        """The columns of the page: (name, ''), or (low end, high end) where two columns are one interval."""
+        names = list(self.table.columns)
+        highs = {n: f"{n.removesuffix('_ci_low')}_ci_high" for n in names if n.endswith("_ci_low")}
+        pairs = {low: high for low, high in highs.items() if high in names}
+        return [(n, pairs.get(n, "")) for n in names if n not in pairs.values()]
+
+    def _head(self, column: str, high: str) -> str:
         unit = self.units.get(column, "")
         small = f" <small>{html.escape(unit)}</small>" if unit else ""
+        # an interval needs no name of its own where it stands right behind its estimate
+        name = (column.removesuffix("_ci_low") if high else column).replace("_", " ")
+        before = self.table.columns[max(0, list(self.table.columns).index(column) - 1)]
+        name = name if not high else "interval" if before == column.removesuffix("_ci_low") else f"{name} interval"
         side = ' class="num"' if _is_number_column(self.table[column]) else ""
-        return f'<th scope="col"{side}>{html.escape(str(column).replace("_", " "))}{small}</th>'
+        return f'<th scope="col"{side}>{html.escape(name)}{small}</th>'
 
-    def _row(self, values: tuple) -> str:
-        cells = []
-        for column, value in zip(self.table.columns, values, strict=True):
-            side = ' class="num"' if _is_number_column(self.table[column]) else ""
-            cells.append(f"<td{side}>{html.escape(format_value(value, column))}</td>")
-        return f"<tr>{''.join(cells)}</tr>"
+    def _cell(self, record: dict[str, Any], column: str, high: str) -> str:
+        text = format_value(record[column], column)
+        if high and text != format_value(None):
+            text = f"{text.removesuffix(' %')} to {format_value(record[high], high)}"
+        number = _is_number_column(self.table[column])
+        side = ' class="num"' if number else ' class="day"' if DAY.fullmatch(text) else ""
+        return f"<td{side}>{html.escape(text)}</td>"
+
+
+DAY = re.compile(r"\d{4}-\d\d(-\d\d)?")
 
 
 def _is_number_column(column: pd.Series) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,17 @@ def test_numbers_and_categories_stay_what_they_are() -> None:
 
 def test_a_refusal_ends_a_notebook_in_one_line() -> None:
     assert NotAnswerable("No orders.")._render_traceback_() == ["This notebook stops here. No orders."]
+
+
+def test_the_two_ends_of_an_interval_are_one_column_of_the_page() -> None:
+    table = pd.DataFrame({"day": ["2017-11-25", "x"], "buy_rate": [0.5, None]})
+    table = table.assign(buy_rate_ci_low=[0.4, None], buy_rate_ci_high=[0.6, None], gain_ci_low=[1, 2])
+    page = show(table, "t")._repr_html_()
+    assert re.findall(r"<th scope[^>]*>([^<]*)", page) == ["day", "buy rate", "interval", "gain ci low"]
+    cells = re.findall(r"<td[^>]*>([^<]*)", page)
+    assert cells == ["2017-11-25", "50.0 %", "40.0 to 60.0 %", "1", "x", "–", "–", "2"]
+    assert '<td class="day">2017-11-25' in page and "ci_high" in repr(show(table, "t"))
+
+
+def test_columns_of_a_page_may_have_numbers_as_names() -> None:
+    assert re.findall(r"<t[hd] ?[^>]*>([^<]+)", show(pd.DataFrame({0: [5]}), "t")._repr_html_()) == ["0", "5"]
