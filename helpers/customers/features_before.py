@@ -179,12 +179,13 @@ def features_before(events: ir.Table, *, cut: pd.Timestamp, history_days: int) -
 
 
 def _with_open_carts(log: ir.Table) -> ir.Table:
-    """With `open`: is the row a cart of an item that the user has not bought since?"""
-    bought = (log.behavior == "buy").ifelse(log.timestamp, ibis.null("int64"))
-    last = bought.max().over(ibis.window(group_by=[log.user_id, log.item_id]))
-    log = log.mutate(last_bought=last)
-    still = log.last_bought.isnull() | (log.timestamp > log.last_bought)
-    return log.mutate(open=(log.behavior == "cart") & still)
+    """With `open`: is the row a cart of an item that the user did not buy in that second or later?"""
+    # from the last row back: a plain maximum over user and item would make DuckDB read the log twice
+    back = ibis.range_window(
+        group_by=[log.user_id, log.item_id], order_by=ibis.desc(log.timestamp), preceding=None, following=0
+    )
+    bought = (log.behavior == "buy").ifelse(1, 0).max().over(back)
+    return log.mutate(open=(log.behavior == "cart") & (bought == 0))
 
 
 def _further(log: ir.Table, cut: pd.Timestamp) -> dict[str, ir.Value]:

@@ -374,8 +374,8 @@ def gone(truth: pd.DataFrame, users: pd.Index, *, at: int) -> pd.Series:
 def oracle(truth: pd.DataFrame, users: pd.Index, *, at: int, horizon_days: int) -> pd.Series:
     """The true chance to order within the horizon: 1 − exp(−weekly rate · h / 7), and 0 for who has left.
 
-    No model can know it: the best that any score can reach. Festivals and campaigns, which move all alike, are left
-    out. Parameters as in `gone`.
+    What one could know at best of a customer in the long run. It is no ceiling: whoever is looking around today orders
+    sooner than the own rate says, and a model that sees the looks may do better. Parameters as in `gone`.
 
     >>> truth = pd.DataFrame({"user_id": [1, 2], "orders_per_week": [0.5, 3.0], "left_at": [None, 100]})
     >>> oracle(truth, pd.Index([1, 2]), at=200, horizon_days=14).round(3).tolist()
@@ -388,12 +388,12 @@ def oracle(truth: pd.DataFrame, users: pd.Index, *, at: int, horizon_days: int) 
 
 
 def against_oracle(fitted: Fitted, truth: pd.DataFrame, *, at: int, boots: int = 200, seed: int = 1) -> pd.DataFrame:
-    """Average precision beside that of the true chances: how much is left to gain? Columns as in `compare`."""
+    """Average precision beside that of the true long-run chances (`oracle`). Columns as in `compare`."""
     if truth.empty or fitted.case.reason:
         return missing(["score", "average_precision"], fitted.case.reason or why(truth))
     true = oracle(truth, fitted.scores.index, at=at, horizon_days=fitted.case.plan.horizon_days)
     true = true if fitted.case.label == "buy" else 1 - true
-    scores = fitted.scores[[HAPPENED, fitted.rule, *MODELS]].assign(**{"the true chance": true})
+    scores = fitted.scores[[HAPPENED, fitted.rule, *MODELS]].assign(**{"true rate, and still here": true})
     return compare(scores, against=fitted.rule, boots=boots, seed=seed)
 
 
