@@ -57,6 +57,7 @@ def first(column: str) -> Callable[[pd.DataFrame], float]:
 FAST_RULES, FAST_TRIALS = (("null_runs", 1),), (("experiments", 20),)
 FAST_PATHS = (("shuffles", 2), ("deals", 19))
 FAST_SEGMENTS = (("boots", 5),)
+FAST_INTENT = (("boots", 20),)
 MOVES = [
     Move(
         "00_start_here", (("level", 0.8),), (("level", 0.99),), "coverage", total("coverage_rate"), "wider covers more"
@@ -82,7 +83,9 @@ MOVES = [
         "festivals are alarms when nobody tells the calendar",
     ),
     Move("31_value_tiers", (("key_share", 0.1),), (), "migration", first("customers"), "a larger key tier keeps more"),
-    Move("30_profiles", (("bands", 2),), (("bands", 4),), "unicity", total("singled_out_share"), "finer bands single out"),
+    Move(
+        "30_profiles", (("bands", 2),), (("bands", 4),), "unicity", total("singled_out_share"), "finer bands single out"
+    ),
     Move("32_segments", (*FAST_SEGMENTS, ("most_clusters", 3)), FAST_SEGMENTS, "criteria", rows, "more numbers tried"),
     Move(
         "33_lifetime_value",
@@ -91,6 +94,14 @@ MOVES = [
         "value",
         total("value"),
         "a longer horizon is worth more",
+    ),
+    Move(
+        "34_intent",
+        (*FAST_INTENT, ("horizon_days", 7)),
+        FAST_INTENT,
+        "tables",
+        total("happened_rate"),
+        "more days to buy",
     ),
     Move(
         "40_association_rules", (*FAST_RULES, ("min_support", 0.01)), FAST_RULES, "all_rules", rows, "rarer sets count"
