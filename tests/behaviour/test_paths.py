@@ -151,7 +151,7 @@ def plain(log: pd.DataFrame, compress: bool = False) -> list[tuple[int, list[str
 
 
 @pytest.mark.parametrize("compress", [False, True])
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(log=crowds())
 def test_moves_agree_with_plain_python(log, compress):
     visits = plain(log, compress)
@@ -161,7 +161,7 @@ def test_moves_agree_with_plain_python(log, compress):
     assert (table.users == table["from"].map(people)).all()
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(log=crowds())
 def test_steps_agree_with_plain_python(log):
     visits = [states[1:-1] for _, states in plain(log)]
@@ -171,7 +171,7 @@ def test_steps_agree_with_plain_python(log):
         assert {s: table[step, s] for s in (*BEHAVIORS, "exited")} == {s: at[s] for s in (*BEHAVIORS, "exited")}
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(log=crowds())
 def test_flows_agree_with_plain_python(log):
     visits = [states[1:] for _, states in plain(log, True)]
@@ -182,7 +182,7 @@ def test_flows_agree_with_plain_python(log):
 
 
 @pytest.mark.parametrize(("to", "compress"), list(product(path_patterns.TARGETS, [False, True])))
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(log=crowds())
 def test_ways_agree_with_plain_python(log, to, compress):
     mine = found(log)
@@ -210,7 +210,7 @@ PATTERNS = {
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(log=crowds())
 def test_patterns_agree_with_plain_python(log, pattern):
     visits = plain(log, True)
@@ -218,7 +218,7 @@ def test_patterns_agree_with_plain_python(log, pattern):
     assert (row.sessions, row.matches) == (len(visits), sum(PATTERNS[pattern](states) for _, states in visits))
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(log=crowds())
 def test_unseen_purchases_agree_with_pandas(log):
     first = log[log.behavior == "pv"].groupby(["user_id", "item_id"]).timestamp.min()
