@@ -35,8 +35,9 @@ class Tag:
     """One line of the tag dictionary.
 
     `sources` are the tables without which nobody has the tag ('log' is the events, or the order lines where a study has
-    no events). `least` is the number of actions below which a user has no value. `declared_days`: how long the tag
-    holds where the log cannot tell, because it is stated once; None: derived from its stability.
+    no events). `least` is the evidence below which a user has no value: actions, or views, or touches of items with a
+    price or a launch day, whatever the tag divides by. `declared_days`: how long the tag holds where the log cannot
+    tell, because it is stated once; None: derived from its stability.
     """
 
     name: str
