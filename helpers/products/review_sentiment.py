@@ -58,6 +58,8 @@ NEGATIVE_WORDS = (
 )
 LEAST_TEXTS = 20
 LONGEST = 2_000
+SAME = 0.6
+"""Pieces whose texts agree to this share are parts of one word; only the strongest is shown."""
 PIECE = 4
 """A part of a sentence counts as wording from so many characters."""
 QUALITY = ["tested_on", "method", "texts", "accuracy", "accuracy_ci_low", "accuracy_ci_high"]
@@ -131,7 +133,7 @@ def families(texts: pd.Series) -> pd.Series:
     return pd.Series(pd.factorize(np.array(core, dtype=object))[0], index=texts.index, dtype="int64")
 
 
-def model(strength: float = 2.0) -> Pipeline:
+def model(strength: float = 5.0) -> Pipeline:
     """Character pieces of length 1–3 weighted by TF-IDF, then a logistic regression; `strength` is its C."""
     pieces_ = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True, max_features=50_000)
     return make_pipeline(pieces_, LogisticRegression(C=strength, max_iter=1_000))
@@ -145,7 +147,7 @@ def _why_not(texts: pd.DataFrame) -> str:
     return ""
 
 
-def held_out(texts: pd.DataFrame, *, tested_on: str, folds: int = 5, strength: float = 2.0, seed: int) -> pd.DataFrame:
+def held_out(texts: pd.DataFrame, *, tested_on: str, folds: int = 5, strength: float = 5.0, seed: int) -> pd.DataFrame:
     """The score of every text from a model that has seen neither the text nor what `tested_on` names.
 
     Parameters
@@ -204,11 +206,11 @@ def dictionary_score(text: str) -> int:
     return sum(text.count(w) for w in POSITIVE_WORDS) - sum(text.count(w) for w in NEGATIVE_WORDS)
 
 
-def quality(scored: dict[str, pd.DataFrame], *, boots: int = 200, level: float = 0.95, seed: int) -> pd.DataFrame:
+def quality(scored: dict[str, pd.DataFrame], *, boots: int = 100, level: float = 0.95, seed: int) -> pd.DataFrame:
     """Accuracy, F1 and average precision of each way of testing, and of two baselines on the hardest one.
 
-    The *unhappy* (one and two stars) are what is looked for: F1 = 2 · hits / (2 · hits + false alarms + missed); average
-    precision is the area under precision over recall, whose value without information is the share of the unhappy.
+    The *unhappy* (one and two stars) are what is looked for: F1 = 2 · hits / (2 · hits + false alarms + missed); the
+    average precision is the area under precision over recall; without information it is the share of the unhappy.
 
     Parameters
     ----------
@@ -282,11 +284,11 @@ def calibration(scored: pd.DataFrame, *, bins: int = 8, least: int = 30) -> pd.D
     return table.reset_index(drop=True)[columns]
 
 
-def driving_words(texts: pd.DataFrame, *, min_cell: int, most: int = 12, strength: float = 2.0) -> pd.DataFrame:
+def driving_words(texts: pd.DataFrame, *, min_cell: int, most: int = 12, strength: float = 5.0) -> pd.DataFrame:
     """The words that speak most for *positive* and for *negative*: the largest weights of the model on all texts.
 
     Only pieces of two and three characters, without punctuation, that `min_cell` customers or more have written; of
-    pieces that hold one another only the strongest.
+    pieces that stand in nearly the same texts only the strongest.
 
     Returns
     -------
@@ -307,13 +309,19 @@ def driving_words(texts: pd.DataFrame, *, min_cell: int, most: int = 12, strengt
 
 def _readable(known: pd.DataFrame, names, weights, side: int, word: str, min_cell: int, most: int) -> list[tuple]:
     rows: list[tuple] = []
+    chosen: list[np.ndarray] = []
     for name, weight in zip(names, weights, strict=True):
-        inside = any(name in r[0] or r[0] in name for r in rows)
-        if weight * side <= 0 or len(rows) == most or len(name) < 2 or inside or not re.fullmatch(r"[^\W\d_]+", name):
+        if weight * side <= 0 or len(rows) == most:
+            break
+        if len(name) < 2 or not re.fullmatch(r"[^\W\d_]+", name):
             continue
-        people = known.loc[known["text"].str.contains(name, regex=False), "user_id"].nunique()
-        if people >= min_cell:
+        texts = known["text"].str.contains(name, regex=False).to_numpy()
+        people = known.loc[texts, "user_id"].nunique()
+        # two pieces of one word stand in the same texts
+        same = any((texts & t).sum() > SAME * (texts | t).sum() for t in chosen)
+        if people >= min_cell and not same:
             rows.append((str(name), word, float(weight), people))
+            chosen.append(texts)
     return rows
 
 
@@ -365,7 +373,7 @@ def rogan_gladen(
 
 
 def share_positive(
-    texts: pd.DataFrame, unknown: pd.DataFrame, *, folds: int = 5, strength: float = 2.0, level: float = 0.95, seed: int
+    texts: pd.DataFrame, unknown: pd.DataFrame, *, folds: int = 5, strength: float = 5.0, level: float = 0.95, seed: int
 ) -> pd.DataFrame:
     """The share of texts without stars that would have got four or five: as called, and corrected.
 
