@@ -105,11 +105,11 @@ def drill(
 ) -> pd.DataFrame:
     """The average precision that each mistake reports, beside that of the same model done right.
 
-    - *copies before the split*: the rare class is oversampled, then rows are split at random; a test row's twin is
+    - *copies before split*: the rare class is oversampled, then rows are split at random; a test row's twin is
       in the training. Right: split first, copy in the training only.
-    - *a figure from after the cut-off*: the count of actions stands as it was exported after the label window. Right:
+    - *count from later*: the count of actions stands as it was exported after the label window. Right:
       as it was at the cut-off.
-    - *one user on both sides*: users at several cut-offs, rows split at random; what happened is nearly known from
+    - *user on both sides*: users at several cut-offs, rows split at random; what happened is nearly known from
       the user's other rows. Right: all rows of a user on one side.
 
     Parameters
@@ -140,9 +140,9 @@ def drill(
         return missing(list(COLUMNS), one.reason)
     after = tuple(table["actions_after"] for table in both)
     pairs = {
-        "copies before the split": oversampled_before_split(one.train, seed=seed),
-        "a figure from after the cut-off": feature_from_later(one, after, seed=seed),
-        "one user on both sides": same_user_on_both_sides(snapshots(events, one), seed=seed),
+        "copies before split": oversampled_before_split(one.train, seed=seed),
+        "count from later": feature_from_later(one, after, seed=seed),
+        "user on both sides": same_user_on_both_sides(snapshots(events, one), seed=seed),
     }
     rows = []
     for mistake, scores in pairs.items():
@@ -164,7 +164,7 @@ def largest(table: pd.DataFrame) -> Estimate:
 
 
 def stacked(table: pd.DataFrame) -> pd.DataFrame:
-    """The drill for a chart: label ('mistake: reported', 'mistake: done right'), value, low, high."""
+    """The drill for a chart: label ('mistake, reported', 'mistake, done right'), value, low, high."""
     columns = ["label", "value", "low", "high"]
     if table.empty:
         return missing(columns, table.attrs.get("reason", "nothing to show"))
@@ -172,5 +172,5 @@ def stacked(table: pd.DataFrame) -> pd.DataFrame:
     for row in table.to_dict("records"):
         for name, word in (("reported", "reported"), ("done_right", "done right")):
             bounds = (row[name], row[f"{name}_ci_low"], row[f"{name}_ci_high"])
-            rows.append((f"{row['mistake']}: {word}", *bounds))
+            rows.append((f"{row['mistake']}, {word}", *bounds))
     return pd.DataFrame(rows, columns=columns)

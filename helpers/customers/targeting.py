@@ -22,6 +22,7 @@ from helpers.customers.features_before import FEATURES, IntentError, examples, f
 from helpers.customers.intent import LEAST, MODELS, THREADS, make_models
 from helpers.customers.measures import why
 from helpers.findings import Estimate, missing
+from helpers.intervals import z_value
 from helpers.study import zone
 
 PENALTY = 300.0
@@ -348,28 +349,37 @@ def uplift_over_risk(
     return pd.DataFrame(rows, columns=columns)
 
 
-def by_risk(table: pd.DataFrame, truth: pd.DataFrame, *, parts: int = 5, least: int = 10) -> pd.DataFrame:
-    """The true and the measured effect of the contact by predicted risk: is the risk also what can be changed?
+def by_risk(
+    table: pd.DataFrame, truth: pd.DataFrame, *, parts: int = 5, least: int = 10, level: float = 0.95
+) -> pd.DataFrame:
+    """The measured and the true effect of the contact by predicted risk: is the risk also what can be changed?
 
     Returns
     -------
     DataFrame
-        campaign_id, risk_group (1 = lowest), customers, mean_risk_rate, effect (profit a contacted person, by the
-        experiment), truth. Groups of fewer than `least` in an arm are left out.
+        campaign_id, risk_group ('1 (lowest)' …), customers, mean_risk_rate, effect (profit a contacted person, by the
+        experiment) with _ci_low, _ci_high (of a difference of two means, unequal variances), truth. Groups of fewer
+        than `least` in an arm are left out.
     """
-    columns = ["campaign_id", "risk_group", "customers", "mean_risk_rate", "effect", "truth"]
+    columns = ["campaign_id", "risk_group", "customers", "mean_risk_rate", "effect", "effect_ci_low", "effect_ci_high"]
+    columns += ["truth"]
     if table.empty:
         return missing(columns, why(table))
+    names = [str(k + 1) for k in range(parts)]
+    names[0], names[-1] = "1 (lowest)", f"{parts} (highest)"
     rows = []
-    for name, one in table.groupby("campaign_id", sort=False):
+    for campaign, one in table.groupby("campaign_id", sort=False):
         true = true_effects(one, truth)
         order = np.lexsort((one["random"].to_numpy(), one["risk"].to_numpy()))
-        for k, at in enumerate(np.array_split(order, parts)):
-            group, treated = one.iloc[at], one["treated"].to_numpy()[at]
-            if min(treated.sum(), (1 - treated).sum()) >= least:
-                gained = list_profit(treated, group["profit"].to_numpy(), np.ones(len(at), bool)) / 1000
+        for name, at in zip(names, np.array_split(order, parts), strict=True):
+            group = one.iloc[at]
+            arms = [group["profit"][group["treated"] == k].to_numpy() for k in (1, 0)]
+            if min(map(len, arms)) >= max(least, 2):
+                gained = arms[0].mean() - arms[1].mean()
+                wide = z_value(level) * np.sqrt(sum(a.var(ddof=1) / len(a) for a in arms))
                 known = true[at].mean() if len(true) else np.nan
-                rows.append((name, k + 1, len(at), group["risk"].mean(), gained, known))
+                numbers = (len(at), group["risk"].mean(), gained, gained - wide, gained + wide, known)
+                rows.append((campaign, name, *numbers))
     return pd.DataFrame(rows, columns=columns) if rows else missing(columns, "the groups are too small to be shown")
 
 

@@ -109,7 +109,8 @@ def test_by_risk_gives_the_effect_of_each_group() -> None:
     table = table.assign(risk=-table.uplift + table.random)
     found = targeting.by_risk(table, truth, parts=2)
     assert found.truth.iloc[0] > 9 and found.truth.iloc[1] < -5
-    assert np.allclose(found.effect, found.truth, atol=4) and found.customers.sum() == len(table)
+    assert found.truth.between(found.effect_ci_low, found.effect_ci_high).all()
+    assert found.customers.sum() == len(table) and found.risk_group.tolist() == ["1 (lowest)", "2 (highest)"]
 
 
 def test_real_data_have_no_truth_column() -> None:
