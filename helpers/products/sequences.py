@@ -1,0 +1,615 @@
+"""What follows what: from the log to everybody's baskets in time, patterns, their test, pictures and the truth.
+
+The methods themselves, on any baskets, are in `helpers.products.prefixspan` and `helpers.products.sequence_null`.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from helpers.engine import hold
+from helpers.findings import Estimate, missing
+from helpers.intervals import add_rate, rate
+from helpers.privacy import suppress
+from helpers.products import prefixspan as method
+from helpers.products.association_rules import BEHAVIORS, named
+from helpers.products.prefixspan import PATTERN_COLUMNS, SequenceError, TooManyPatterns, arrows
+from helpers.products.rules import threshold
+from helpers.products.sequence_null import (
+    CORRECTIONS,
+    RUN_COLUMNS,
+    TESTED_COLUMNS,
+    OrderTest,
+    enough_shuffles,
+    order_test,
+)
+from helpers.survival import happened_by, kaplan_meier
+
+UNITS = ("day", "order")
+LEVELS = ("category", "item")
+DAY = 86_400
+STEP_COLUMNS = ["user", "time", "item", "kind", "parent"]
+NEXT_COLUMNS = [
+    "last", "next", "users_with_next", "users", "next_rate", "next_rate_ci_low", "next_rate_ci_high", "base_rate",
+    "times_base",
+]  # fmt: skip
+REPEAT_COLUMNS = [
+    "item", "buyers", "users", "again_rate", "again_rate_ci_low", "again_rate_ci_high", "median_days", "within_days",
+    "within_rate", "within_rate_ci_low", "within_rate_ci_high",
+]  # fmt: skip
+
+__all__ = ["CORRECTIONS", "SequenceError", "named"]
+
+
+def activity(events: ir.Table, *, level: str = "category") -> ir.Table:
+    """Who did what with which category or item on which day: one pass over the events, then kept.
+
+    Parameters
+    ----------
+    events : ibis Table
+        The events of the contract, with `day`.
+    level : str
+        category or item.
+
+    Returns
+    -------
+    ibis Table
+        One row a (user_id, day, behavior, item), each once.
+    """
+    _known("level", level, LEVELS)
+    return hold(events.select("user_id", "day", "behavior", item=events[f"{level}_id"]).distinct())
+
+
+def steps(
+    activity: ir.Table,
+    *,
+    orders: ir.Table | None = None,
+    unit: str = "day",
+    behavior: str = "buy",
+    level: str = "category",
+    min_users: int = 1,
+) -> pd.DataFrame:
+    """Everybody's baskets in time.
+
+    Parameters
+    ----------
+    activity : ibis Table
+        From `activity`, on the same level.
+    orders : ibis Table, optional
+        The order lines, needed for the unit 'order'; `behavior` does not matter there.
+    unit : str
+        day: a basket is what one customer took on one day. order: one order; two orders of one second are one.
+    behavior : str
+        buy, interest (fav, cart or buy), cart, fav or pv.
+    level : str
+        category or item.
+    min_users : int
+        Items of fewer users are left out already in the engine. Their baskets still count.
+
+    Returns
+    -------
+    DataFrame
+        One row a (basket, item): user (0…), time (whole seconds; days begin at midnight of the shop), item (raw id;
+        None in a basket of rare items only), kind (the level), parent (None); by user, time, item. Empty, with the
+        reason, where there is no basket.
+    """
+    _known("unit", unit, UNITS)
+    _known("level", level, LEVELS)
+    _known("behavior", behavior, tuple(BEHAVIORS))
+    if unit == "order" and orders is None:
+        return missing(STEP_COLUMNS, "the study has no orders table; take the unit day")
+    if unit == "order":
+        rows = orders.select("user_id", time="timestamp", item=orders[f"{level}_id"])
+    else:
+        rows = activity.filter(activity.behavior.isin(BEHAVIORS[behavior])).select("user_id", "item", time="day")
+    table = _without_rare(rows, min_users).to_pyarrow().to_pandas(integer_object_nulls=True)
+    if table.empty:
+        return missing(STEP_COLUMNS, f"no event of the kind {behavior} in this time")
+    time = table["time"] if unit == "order" else _seconds(table["time"])
+    user = pd.factorize(table["user_id"], sort=True)[0]
+    table = table.assign(user=user, time=time.astype(np.int64), kind=level, parent=None)
+    return table.sort_values(["user", "time", "item"], kind="stable", ignore_index=True)[STEP_COLUMNS]
+
+
+def _known(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SequenceError(f"{name}={value!r} is not known; take one of {', '.join(allowed)}")
+
+
+def _seconds(days: pd.Series) -> pd.Series:
+    return pd.to_datetime(days).astype("datetime64[s]").astype(np.int64)
+
+
+def _without_rare(rows: ir.Table, min_users: int) -> ir.Table:
+    """The distinct rows; in place of an item of too few users stands nothing."""
+    rows = rows.distinct()
+    counts = rows.select("user_id", "item").distinct().group_by("item").agg(held=ibis._.count())
+    frequent = counts.filter(counts.held >= min_users).select(frequent="item")
+    joined = rows.left_join(frequent, rows.item == frequent.frequent)
+    kept = joined.frequent.isnull().ifelse(ibis.null(joined.item.type()), joined.item)
+    return joined.select("user_id", "time", item=kept).distinct()
+
+
+def choices(activity: ir.Table) -> pd.DataFrame:
+    """What each kind of action leaves to work with.
+
+    Returns
+    -------
+    DataFrame
+        One row a behavior: behavior, users (with such an action), users_twice (on two or more days), baskets (days of
+        users), baskets_per_user (missing without users).
+    """
+    rows = []
+    for name, kinds in BEHAVIORS.items():
+        days = activity.filter(activity.behavior.isin(kinds)).select("user_id", "day").distinct()
+        each = days.group_by("user_id").agg(days=ibis._.count())
+        facts = each.agg(users=each.count(), twice=(each.days > 1).sum(), baskets=each.days.sum()).execute().iloc[0]
+        users, twice, baskets = (0 if pd.isna(v) else int(v) for v in facts[["users", "twice", "baskets"]])
+        rows.append((name, users, twice, baskets, baskets / users if users else None))
+    return pd.DataFrame(rows, columns=["behavior", "users", "users_twice", "baskets", "baskets_per_user"])
+
+
+def describe(steps: pd.DataFrame) -> pd.DataFrame:
+    """One row: users, users_twice (two or more baskets), baskets, items, median_gap_days (between baskets)."""
+    columns = ["users", "users_twice", "baskets", "items", "median_gap_days"]
+    if steps.empty:
+        return missing(columns, steps.attrs.get("reason", "no baskets"))
+    slots = steps[["user", "time"]].drop_duplicates().sort_values(["user", "time"])
+    gaps = slots.groupby("user")["time"].diff().dropna() / DAY
+    twice = int((slots["user"].value_counts() > 1).sum())
+    middle = float(gaps.median()) if len(gaps) else None
+    values = (int(slots["user"].nunique()), twice, len(slots), int(steps["item"].nunique()), middle)
+    return pd.DataFrame([values], columns=columns)
+
+
+def least_users(steps: pd.DataFrame, *, min_support: float, min_users: int) -> int:
+    """The fewest people that a pattern needs: a share of all users, and never below the privacy limit."""
+    users = int(steps["user"].nunique()) if len(steps) else 0
+    return max(threshold(min_support, users), min_users, 1)
+
+
+def patterns(
+    steps: pd.DataFrame,
+    *,
+    min_support: float,
+    min_users: int,
+    max_gap_days: int,
+    max_window_days: int,
+    max_length: int,
+) -> pd.DataFrame:
+    """All sequences of different items that enough people follow; empty, with the reason, where there are none.
+
+    Parameters
+    ----------
+    steps : DataFrame
+        The named steps.
+    min_support : float
+        Share of the users, 0…1.
+    min_users : int
+        The privacy limit.
+    max_gap_days, max_window_days : int
+        Longest time between two successive steps, and from the first to the last, in days of 24 hours.
+    max_length : int
+        Most items in a pattern.
+
+    Returns
+    -------
+    DataFrame
+        As `prefixspan.chains` gives them, with column closed.
+    """
+    columns = [*PATTERN_COLUMNS, "closed"]
+    if steps.empty:
+        return missing(columns, steps.attrs.get("reason", "no baskets"))
+    least = least_users(steps, min_support=min_support, min_users=min_users)
+    limits = {"max_gap": max_gap_days * DAY, "max_window": max_window_days * DAY, "max_length": max_length}
+    try:
+        table = method.chains(steps, min_count=least, repeats=False, **limits)
+    except TooManyPatterns as error:
+        return missing(columns, str(error))
+    if table.empty:
+        return missing(columns, f"no item was taken by {least:,} people")
+    kept = set(method.closed(table)["pattern"])
+    return table.assign(closed=table["pattern"].isin(kept))
+
+
+def tested(
+    steps: pd.DataFrame,
+    *,
+    min_support: float,
+    min_users: int,
+    max_gap_days: int,
+    max_window_days: int,
+    max_length: int,
+    shuffles: int,
+    seed: int,
+    alpha: float = 0.05,
+    correction: str = "max_t",
+) -> OrderTest:
+    """The sequences with their test against shuffled orders, see `sequence_null.order_test`.
+
+    Parameters
+    ----------
+    steps, min_support, min_users, max_gap_days, max_window_days, max_length
+        As in `patterns`.
+    shuffles, seed, alpha, correction
+        As in `order_test`; there are as many shuffles as `alpha` needs, where `shuffles` is fewer.
+
+    Returns
+    -------
+    OrderTest
+        Both tables empty, with the reason, where nobody has two baskets or no sequence is frequent.
+    """
+    if steps.empty:
+        return _untested(steps.attrs.get("reason", "no baskets"))
+    least = least_users(steps, min_support=min_support, min_users=min_users)
+    enough = max(shuffles, enough_shuffles(alpha=alpha, max_length=max_length, correction=correction))
+    try:
+        found = order_test(
+            method.occurrences(steps, min_count=least),
+            min_count=least,
+            max_gap=max_gap_days * DAY,
+            max_window=max_window_days * DAY,
+            max_length=max_length,
+            shuffles=enough,
+            seed=seed,
+            alpha=alpha,
+            correction=correction,
+        )
+    except TooManyPatterns as error:
+        return _untested(str(error))
+    if found.patterns.empty:
+        return _untested(
+            f"no two different goods were taken one after the other, within {max_gap_days} days, by {least:,} people"
+        )
+    return found
+
+
+def _untested(reason: str) -> OrderTest:
+    return OrderTest(missing(TESTED_COLUMNS, reason), missing(RUN_COLUMNS, reason))
+
+
+def keep(table: pd.DataFrame, flag: str, *, reason: str = "no sequence passes every test") -> pd.DataFrame:
+    """The rows with a flag; empty, with the reason, where there are none."""
+    if table.empty:
+        return table
+    kept = table[table[flag].astype(bool)].reset_index(drop=True)
+    return kept if len(kept) else missing(table.columns, reason)
+
+
+def readable(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
+    """For the page and the CSV file: 'sequence' as text with arrows, then the named columns (by default all)."""
+    columns = columns or [c for c in table.columns if c != "pattern"]
+    if table.empty:
+        return missing(["sequence", *columns], table.attrs.get("reason", "no sequences"))
+    return pd.DataFrame({"sequence": table["pattern"].map(arrows), **{c: table[c] for c in columns}})
+
+
+def length_counts(patterns: pd.DataFrame) -> pd.DataFrame:
+    """Number of patterns by length, and how many of them are closed."""
+    columns = ["length", "patterns", "closed"]
+    if patterns.empty:
+        return missing(columns, patterns.attrs.get("reason", "no sequences"))
+    groups = patterns.groupby("length")["closed"]
+    return groups.agg(patterns="size", closed="sum").reset_index()[columns]
+
+
+def null_summary(runs: pd.DataFrame) -> pd.DataFrame:
+    """The real order beside the shuffled ones: orders, mean patterns, passing and significant, highest_excess."""
+    columns = ["order", "orders", "patterns", "passing", "significant", "highest_excess"]
+    if runs.empty:
+        return missing(columns, runs.attrs.get("reason", "no sequences"))
+    own = {"real": runs[runs["run"] == 0], "shuffled, mean": runs[runs["run"] > 0]}
+    rows = [
+        (name, len(part), *part[columns[2:5]].mean().astype(float), _highest(part["highest_excess"]))
+        for name, part in own.items()
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _highest(values: pd.Series) -> float | None:
+    return None if values.isna().all() else float(values.max())
+
+
+def repeats(steps: pd.DataFrame, *, end: pd.Timestamp, days: int, min_cell: int) -> pd.DataFrame:
+    """Who takes the same again, and after how long: repeat purchases by item.
+
+    again_rate = users with a second basket / buyers, within the log. within_rate: the share for whom the second basket
+    came within `days` of the first, by Kaplan–Meier: buyers whose time was too short to come back are censored, and not
+    counted as lost.
+
+    Parameters
+    ----------
+    steps : DataFrame
+        The named steps.
+    end : Timestamp
+        The last day of the log; what comes after it is not known.
+    days : int
+        The time within which the second one counts.
+    min_cell : int
+        Items with fewer repeaters show no numbers of them; items with fewer buyers are left out.
+
+    Returns
+    -------
+    DataFrame
+        item, buyers, users (repeaters), again_rate with its Wilson interval, median_days (from first to second, of
+        those who came back), within_days, within_rate with its interval, hidden; by falling repeaters, item.
+    """
+    if steps.empty:
+        return missing([*REPEAT_COLUMNS, "hidden"], steps.attrs.get("reason", "no baskets"))
+    first, second = _first_two(steps)
+    last = _end(end)
+    rows = []
+    for item, mine in first.groupby("item", sort=True):
+        again = second.get(item, pd.Series(dtype=float)).reindex(mine["user"])
+        if len(mine) >= min_cell:
+            rows.append((item, len(mine), int(again.notna().sum()), *_waits(mine["time"], again, last, days)))
+    if not rows:
+        return missing([*REPEAT_COLUMNS, "hidden"], f"no item was taken by {min_cell} people")
+    names = ["item", "buyers", "users", "median_days", *REPEAT_COLUMNS[-3:]]
+    table = pd.DataFrame(rows, columns=names).assign(within_days=days)
+    table = add_rate(table, successes="users", trials="buyers", name="again_rate")[REPEAT_COLUMNS]
+    table = table.sort_values(["users", "item"], ascending=[False, True], kind="stable", ignore_index=True)
+    lost = [c for c in REPEAT_COLUMNS[3:] if c != "within_days"]
+    return suppress(table, count="users", min_cell=min_cell, values=lost, additive=False)
+
+
+def _first_two(steps: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
+    """First time by user and item; and item → user → second time."""
+    rows = steps.dropna(subset="item")[["user", "item", "time"]].drop_duplicates()
+    rows = rows.sort_values(["user", "item", "time"], kind="stable")
+    place = rows.groupby(["user", "item"]).cumcount()
+    second = {item: own.set_index("user")["time"] for item, own in rows[place == 1].groupby("item")}
+    return rows[place == 0], second
+
+
+def _end(end: pd.Timestamp) -> int:
+    """The last second of the last day, as in `steps`."""
+    return int(pd.Timestamp(end).normalize().timestamp()) + DAY - 1
+
+
+def _waits(start: pd.Series, then: pd.Series, last: int, days: int) -> tuple:
+    """Median days of those who came, and the share within `days` by Kaplan–Meier with its interval."""
+    curve = _curve(start.to_numpy(), then.to_numpy(float), last)
+    at = happened_by(curve, [days])
+    known = at.iloc[0] if len(at) else {}
+    came = (then.to_numpy(float) - start.to_numpy()) / DAY
+    middle = float(np.nanmedian(came)) if np.isfinite(came).any() else None
+    return middle, *(known.get(c) for c in ("share", "share_ci_low", "share_ci_high"))
+
+
+def _curve(start: np.ndarray, then: np.ndarray, last: int) -> pd.DataFrame:
+    """Kaplan–Meier from a first to a later time; where there is none, censored at the end of the log. In whole days."""
+    came = np.isfinite(then)
+    days = (np.where(came, then, np.maximum(last, start)) - start).astype(np.int64) // DAY
+    table = pd.DataFrame({"time": days, "events": came.astype(int), "censored": (~came).astype(int)})
+    return kaplan_meier(table.groupby("time", as_index=False).sum())
+
+
+def next_items(steps: pd.DataFrame, *, max_gap_days: int, min_cell: int) -> pd.DataFrame:
+    """Given the last category, what comes next?
+
+    Of everybody who took *last*, the first basket with it counts, and the basket right after it, when that comes within
+    `max_gap_days`. next_rate = users whose next basket holds *next* / users with such a next basket. base_rate: the
+    share of all next baskets, after whatever, that hold *next*. times_base = next_rate / base_rate, from 0;
+    1: as usual.
+
+    Parameters
+    ----------
+    steps : DataFrame
+        The named steps.
+    max_gap_days : int
+        Longest time to the next basket.
+    min_cell : int
+        Pairs that fewer people followed are left out.
+
+    Returns
+    -------
+    DataFrame
+        last, next (different), users_with_next, users, next_rate with its Wilson interval (everybody counts once),
+        base_rate, times_base; by falling times_base, users, names.
+    """
+    reason = f"no two goods were taken in successive baskets, within {max_gap_days} days, by {min_cell} people"
+    if steps.empty:
+        return missing(NEXT_COLUMNS, steps.attrs.get("reason", "no baskets"))
+    slots, rows = _successive(steps, max_gap_days)
+    held = rows.merge(slots.loc[slots["follows"], ["slot", "next_slot"]], on="slot")
+    first = held.sort_values("slot").drop_duplicates(["user", "item"])
+    trials = first["item"].value_counts()
+    later = rows[["slot", "item"]].rename(columns={"slot": "next_slot", "item": "next"})
+    pairs = first.merge(later, on="next_slot")
+    counts = pairs[pairs["item"] != pairs["next"]].groupby(["item", "next"]).size()
+    counts = counts[counts >= min_cell].rename("users").reset_index().rename(columns={"item": "last"})
+    if counts.empty:
+        return missing(NEXT_COLUMNS, reason)
+    total = int(slots["follows"].sum())
+    base = later.merge(slots.loc[slots["follows"], ["next_slot"]], on="next_slot")["next"].value_counts() / total
+    table = counts.assign(users_with_next=counts["last"].map(trials), base_rate=counts["next"].map(base).astype(float))
+    table = add_rate(table, successes="users", trials="users_with_next", name="next_rate")
+    table = table.assign(times_base=table["next_rate"] / table["base_rate"])
+    order = ["times_base", "users", "last", "next"]
+    return table.sort_values(order, ascending=[False, False, True, True], kind="stable", ignore_index=True)[
+        NEXT_COLUMNS
+    ]
+
+
+def _successive(steps: pd.DataFrame, max_gap_days: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The baskets with the number of the next one (`follows`: there is one in time), and their items."""
+    slots = steps[["user", "time"]].drop_duplicates().sort_values(["user", "time"], ignore_index=True)
+    gap = slots.groupby("user")["time"].shift(-1) - slots["time"]
+    slots = slots.assign(slot=slots.index, next_slot=slots.index + 1, follows=gap <= max_gap_days * DAY)
+    rows = steps.dropna(subset="item").merge(slots[["user", "time", "slot"]], on=["user", "time"])
+    return slots, rows[["user", "slot", "item"]].drop_duplicates()
+
+
+def next_matrix(next_items: pd.DataFrame, *, rows: int = 10) -> pd.DataFrame:
+    """The next-category table as a wide one, for a picture: last down, next across, next_rate in the cells.
+
+    The `rows` last categories with the highest times_base, and as many next ones that follow them.
+    """
+    if next_items.empty:
+        return missing(["last"], next_items.attrs.get("reason", "no pairs"))
+    last = next_items["last"].drop_duplicates().head(rows)
+    own = next_items[next_items["last"].isin(last)]
+    wide = own.pivot(index="last", columns="next", values="next_rate").reindex(last.tolist())
+    across = own["next"].drop_duplicates().head(rows)
+    return wide[across.tolist()].rename_axis(index=None, columns=None)
+
+
+def pairs(patterns: pd.DataFrame) -> pd.DataFrame:
+    """The two-step patterns as columns first, then: for a picture with arrows."""
+    if patterns.empty:
+        return missing(["first", "then", *patterns.columns], patterns.attrs.get("reason", "no sequences"))
+    own = [p[k : k + 2] for p in patterns["pattern"] for k in range(len(p) - 1)]
+    number = [n for n, p in enumerate(patterns["pattern"]) for _ in range(len(p) - 1)]
+    table = patterns.iloc[number].reset_index(drop=True)
+    return table.assign(first=["+".join(p[0]) for p in own], then=["+".join(p[1]) for p in own])
+
+
+def waiting(
+    steps: pd.DataFrame, patterns: pd.DataFrame, *, end: pd.Timestamp, days: list[int], rows: int = 3
+) -> pd.DataFrame:
+    """How long after the first step does the second come? Kaplan–Meier from the first basket with the first item.
+
+    Parameters
+    ----------
+    steps : DataFrame
+        The named steps.
+    patterns : DataFrame
+        The first `rows` with two steps are taken.
+    end : Timestamp
+        The last day of the log; who has not taken the second by then is censored.
+    days : list of int
+        Times to look at.
+
+    Returns
+    -------
+    DataFrame
+        sequence, days, at_risk (people still waiting), share with share_ci_low and _ci_high: who has taken the second.
+    """
+    columns = ["sequence", "days", "at_risk", "share", "share_ci_low", "share_ci_high"]
+    two = patterns[patterns["length"] == 2].head(rows) if len(patterns) else patterns
+    if two.empty:
+        return missing(columns, patterns.attrs.get("reason", "no sequence of two steps passes every test"))
+    tables = []
+    for pattern in two["pattern"]:
+        start, then = _first_then(steps, pattern[0][0], pattern[1][0])
+        share = happened_by(_curve(start, then, _end(end)), days)
+        tables.append(share.rename(columns={"time": "days"}).assign(sequence=arrows(pattern)))
+    known = [t[columns] for t in tables if len(t)]
+    return pd.concat(known, ignore_index=True) if known else missing(columns, tables[0].attrs["reason"])
+
+
+def _first_then(steps: pd.DataFrame, first: str, then: str) -> tuple[np.ndarray, np.ndarray]:
+    """Of everybody who took the first: its first time, and the next time of the second after it (missing: none)."""
+    start = steps[steps["item"] == first].groupby("user")["time"].min()
+    later = steps[steps["item"] == then].merge(start.rename("start").reset_index(), on="user")
+    came = later[later["time"] > later["start"]].groupby("user")["time"].min()
+    return start.to_numpy(), came.reindex(start.index).to_numpy(float)
+
+
+def against_truth(
+    truth: pd.DataFrame, rules: pd.DataFrame, patterns: pd.DataFrame, steps: pd.DataFrame, *, level: str, **limits: int
+) -> pd.DataFrame:
+    """Every planted sequence of the demo shop, its reverse and the decoys, beside what was found.
+
+    Parameters
+    ----------
+    truth : DataFrame
+        `study.truth("sequences")`: step_1, step_2, step_3.
+    rules : DataFrame
+        `study.truth("rules")`: its decoys are popular goods whose order means nothing.
+    patterns : DataFrame
+        The tested patterns, with `adds`.
+    steps : DataFrame
+        The named steps.
+    level : str
+        The truth is about categories.
+    limits : int
+        max_gap_days, max_window_days.
+
+    Returns
+    -------
+    DataFrame
+        kind (planted; implied by a planted one; reversed; decoy), sequence, count (people who follow it), expected,
+        order_lift (missing where the pattern was too rare to be tested), found.
+    """
+    columns = ["kind", "sequence", "count", "expected", "order_lift", "found"]
+    if "step_1" not in truth.columns:
+        return missing(columns, truth.attrs.get("reason", "no truth is known"))
+    if level != "category" or steps.empty:
+        return missing(columns, steps.attrs.get("reason", "the planted sequences are about categories"))
+    asked = _asked(truth, rules)
+    known = patterns.set_index("pattern") if len(patterns) else patterns
+    counts = _counts(steps, [p for _, p in asked], **limits)
+    rows = []
+    for kind, pattern in asked:
+        own = known.loc[[pattern]].iloc[0] if len(known) and pattern in known.index else {}
+        good = bool(own.get("adds", False))
+        rows.append((kind, arrows(pattern), counts.get(pattern, 0), own.get("expected"), own.get("order_lift"), good))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _asked(truth: pd.DataFrame, rules: pd.DataFrame) -> list[tuple[str, method.Pattern]]:
+    planted, implied, back = [], [], []
+    for a, b, c in truth[["step_1", "step_2", "step_3"]].itertuples(index=False, name=None):
+        planted += [(a, b), (a, b, c)]
+        implied += [(b, c), (a, c)]
+        back += [(b, a), (c, b), (c, a)]
+    false = rules[rules["kind"] == "decoy"] if "kind" in rules.columns else pd.DataFrame()
+    decoys = [
+        p for a, b in zip(false.get("antecedent", ()), false.get("consequent", ()), strict=True) for p in _both(a, b)
+    ]
+    kinds = {"planted": planted, "implied": implied, "reversed": back, "decoy": decoys}
+    return [(kind, tuple((name,) for name in names)) for kind, some in kinds.items() for names in some]
+
+
+def _both(a: str, b: str) -> list[tuple[str, str]]:
+    return [(a, b), (b, a)]
+
+
+def _counts(
+    steps: pd.DataFrame, asked: list[method.Pattern], *, max_gap_days: int, max_window_days: int
+) -> dict[method.Pattern, int]:
+    own = steps.assign(item=steps["item"].where(steps["item"].isin({i for p in asked for e in p for i in e})))
+    limits = {"max_gap": max_gap_days * DAY, "max_window": max_window_days * DAY}
+    found = method.chains(own, min_count=1, max_length=3, repeats=False, **limits)
+    return dict(zip(found["pattern"], found["count"].tolist(), strict=True))
+
+
+def truth_counts(compared: pd.DataFrame) -> pd.DataFrame:
+    """Of each kind: how many there are, and how many were found."""
+    columns = ["kind", "sequences", "found"]
+    if compared.empty:
+        return missing(columns, compared.attrs["reason"])
+    groups = compared.groupby("kind", sort=False)["found"]
+    return groups.agg(sequences="size", found="sum").reset_index()[columns]
+
+
+def first_sequence(patterns: pd.DataFrame) -> str:
+    """The first pattern as text; empty where there is none."""
+    return arrows(patterns["pattern"].iloc[0]) if len(patterns) else ""
+
+
+def first_value(table: pd.DataFrame, column: str) -> Estimate:
+    """A number of the first row; missing, with the reason, where there is none."""
+    if table.empty or pd.isna(table[column].iloc[0]):
+        return Estimate.missing(table.attrs.get("reason", "no sequences"))
+    return Estimate(float(table[column].iloc[0]))
+
+
+def first_rate(table: pd.DataFrame, name: str) -> Estimate:
+    """A rate of the first row with its interval; missing, with the reason, where there is none."""
+    if table.empty or pd.isna(table[name].iloc[0]):
+        return Estimate.missing(table.attrs.get("reason", "too few people"))
+    return Estimate(*(float(table[f"{name}{end}"].iloc[0]) for end in ("", "_ci_low", "_ci_high")))
+
+
+def share_found(compared: pd.DataFrame, kind: str) -> Estimate:
+    """Share of the sequences of one kind that were found, with its Wilson interval."""
+    if compared.empty:
+        return Estimate.missing(compared.attrs.get("reason", "no rows"))
+    own = compared[compared["kind"] == kind]
+    return rate(int(own["found"].sum()), len(own), reason="no rows")
