@@ -163,7 +163,8 @@ def sampled_recall(scores: np.ndarray, relevant: csr_matrix, popularity: np.ndar
     np.put_along_axis(by_rank, place - 1, own, axis=1)
     better = place[user, thing] - np.cumsum(by_rank, axis=1)[user, place[user, thing] - 1]
     others = scores.shape[1] - taken[user]
-    return float(np.mean(hypergeom.cdf(k - 1, others, better, np.minimum(among, others))))
+    chance = hypergeom.cdf(k - 1, np.maximum(others, 1), better, np.minimum(among, others))  # no others: a sure hit
+    return float(np.mean(chance))
 
 
 def bootstrap_means(values: np.ndarray, *, boots: int = 2_000, seed: int = 1, level: float = 0.95) -> pd.DataFrame:

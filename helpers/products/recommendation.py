@@ -125,12 +125,11 @@ def features(items: ir.Table | None, log: Log, *, level: str, bands: int = 5) ->
     known = [own.assign(feature=pd.Series(log.category).astype(str).radd("category "))] if level == "item" else []
     if items is not None:
         names = [c for c in ("brand", "price") if c in items.columns]
-        table = (
-            items.select(f"{level}_id", *names).to_pandas().rename(columns={f"{level}_id": "id"}).merge(own, on="id")
-        )
+        table = items.select(*names, id=items[f"{level}_id"]).to_pandas()
         if "price" in names and table["price"].notna().any():
             rank = table["price"].rank(pct=True)
             table["price"] = np.ceil(rank * bands).map(lambda b: f"price band {b:.0f}", na_action="ignore")
+        table = table.merge(own, on="id")
         known += [table.assign(feature=table[c]).dropna(subset="feature") for c in names]
     stacked = pd.concat([k[["thing", "feature"]] for k in known]) if known else pd.DataFrame()
     if stacked.empty:

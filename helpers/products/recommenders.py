@@ -179,12 +179,12 @@ def item_knn(strength: csr_matrix, *, shrinkage: float = 10.0, neighbours: int =
     if shrinkage < 0 or neighbours < 1:
         raise RecommendationError(f"shrinkage={shrinkage}, neighbours={neighbours}: give 0 or more, and 1 or more")
     columns, n = strength.tocsc().astype(float), strength.shape[1]
-    length = np.sqrt(np.asarray(columns.multiply(columns).sum(axis=0)).ravel())
+    square = np.asarray(columns.multiply(columns).sum(axis=0)).ravel()
     row, column, value = [], [], []
     for start in range(0, n, chunk):
         own = np.arange(start, min(start + chunk, n))
         near = (columns[:, own].T @ columns).toarray()
-        below = np.outer(length[own], length) + shrinkage
+        below = np.sqrt(np.outer(square[own], square)) + shrinkage
         near = np.divide(near, below, out=np.zeros_like(near), where=below > 0)
         near[np.arange(len(own)), own] = 0
         kept = _largest(near, neighbours)
