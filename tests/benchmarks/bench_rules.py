@@ -71,10 +71,8 @@ def main(n: int = 100_000, many: int = 1_000_000) -> None:
         found, said[miner] = timed(ours, table, miner)
         said[miner] |= {"same_itemsets": found == usual}
         said[miner] |= {"processor_ratio": round(said["usual"]["cpu_seconds"] / said[miner]["cpu_seconds"], 1)}
-    size = round(len(table) / n, 1)
-    print(
-        json.dumps({"baskets": n, "mean_size": size, "itemsets": len(usual), f"peak_gb_{many}": round(peak, 2)} | said)
-    )
+    facts = {"baskets": n, "mean_size": round(len(table) / n, 1), "itemsets": len(usual)}
+    print(json.dumps(facts | {f"peak_gb_{many}": round(peak, 2)} | said))
 
 
 if __name__ == "__main__":
