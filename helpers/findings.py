@@ -112,19 +112,22 @@ class Shown:
     def _columns(self) -> list[tuple[str, str]]:
         """The columns of the page: (name, ''), or (low end, high end) where two columns are one interval."""
         names = list(self.table.columns)
-        highs = {n: f"{n.removesuffix('_ci_low')}_ci_high" for n in names if n.endswith("_ci_low")}
+        highs = {n: f"{n.removesuffix('low')}high" for n in names if n == "ci_low" or n.endswith("_ci_low")}
         pairs = {low: high for low, high in highs.items() if high in names}
         return [(n, pairs.get(n, "")) for n in names if n not in pairs.values()]
 
     def _head(self, column: str, high: str) -> str:
         unit = self.units.get(column, "")
         small = f" <small>{html.escape(unit)}</small>" if unit else ""
-        # an interval needs no name of its own where it stands right behind its estimate
-        name = (column.removesuffix("_ci_low") if high else column).replace("_", " ")
-        before = self.table.columns[max(0, list(self.table.columns).index(column) - 1)]
-        name = name if not high else "interval" if before == column.removesuffix("_ci_low") else f"{name} interval"
+        name = self._interval_of(column) if high else column.replace("_", " ")
         side = ' class="num"' if _is_number_column(self.table[column]) else ""
         return f'<th scope="col"{side}>{html.escape(name)}{small}</th>'
+
+    def _interval_of(self, low: str) -> str:
+        """The heading of an interval, which needs no name of its own where it stands right behind its estimate."""
+        estimate = low.removesuffix("ci_low").removesuffix("_")
+        before = self.table.columns[max(0, list(self.table.columns).index(low) - 1)]
+        return "interval" if estimate in ("", before) else f"{estimate} interval".replace("_", " ")
 
     def _cell(self, record: dict[str, Any], column: str, high: str) -> str:
         text = format_value(record[column], column)

@@ -178,6 +178,7 @@ def test_the_two_ends_of_an_interval_are_one_column_of_the_page() -> None:
     table = table.assign(buy_rate_ci_low=[0.4, None], buy_rate_ci_high=[0.6, None], gain_ci_low=[1, 2])
     page = show(table, "t")._repr_html_()
     assert re.findall(r"<th scope[^>]*>([^<]*)", page) == ["day", "buy rate", "interval", "gain ci low"]
+    assert ">interval<" in show(pd.DataFrame({"ci_low": [1], "ci_high": [2]}), "t")._repr_html_()
     cells = re.findall(r"<td[^>]*>([^<]*)", page)
     assert cells == ["2017-11-25", "50.0 %", "40.0 to 60.0 %", "1", "x", "–", "–", "2"]
     assert '<td class="day">2017-11-25' in page and "ci_high" in repr(show(table, "t"))
