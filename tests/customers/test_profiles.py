@@ -13,6 +13,7 @@ from helpers.customers.tags import TagError, touches
 from helpers.engine import as_table
 from tests.behaviour.scans import notebook_scans
 from tests.customers.profile_logs import WINDOW, crowd, crowds, simulate
+from tests.demo import ready_demo
 
 
 def table(n: int, seed: int = 0) -> pd.DataFrame:
