@@ -29,7 +29,7 @@ HTML_TAGS = _words("""
     details summary h3 h4 abbr sub sup
 """)
 HTML_ATTRIBUTES = _words("class role tabindex scope aria-label colspan rowspan title")
-CLASS_NAMES = re.compile(r"(?:(?:smn-[a-z-]+|num|text|total)(?: |$))+")
+CLASS_NAMES = re.compile(r"(?:(?:smn-[a-z-]+|num|text|total|day)(?: |$))+")
 MATH_TAGS = _words("""
     math mrow mi mn mo mtext mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mspace
     mstyle mpadded mphantom menclose
