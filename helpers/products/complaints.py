@@ -7,7 +7,6 @@ where enough customers wrote them; whole texts are never shown.
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 import ibis
 import ibis.expr.types as ir
@@ -19,7 +18,7 @@ from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate, newcombe
 from helpers.privacy import suppress
 from helpers.products.feedback import FeedbackError, is_complaint
-from helpers.products.review_sentiment import PIECE, clean, pieces
+from helpers.products.review_sentiment import clean
 
 TOPIC_WORDS: dict[str, tuple[str, ...]] = {
     "logistics": ("快递", "物流", "发货", "送货", "配送", "派送", "到货", "地址", "没收到", "delivery", "shipping"),
@@ -90,9 +89,10 @@ def topics(found: pd.DataFrame, *, min_cell: int, level: float = 0.95) -> pd.Dat
 def topic_words(found: pd.DataFrame, *, min_cell: int, most: int = 5) -> pd.DataFrame:
     """What each topic's texts say more often than the others, without regard to the list of keywords.
 
-    Class-based TF-IDF: pieces of two to four characters, weight = (texts of the topic that hold the piece / texts of the
-    topic) · ln(1 + topics / topics' sum of these shares); high = said in this topic and not elsewhere. Only pieces that
-    `min_cell` customers or more have written.
+    Class-based TF-IDF with shares: weight = s · ln(1 + topics / S), with s the share of the topic's texts that hold the
+    piece, and S the sum of these shares over all topics; high = often said in this topic and hardly elsewhere. Pieces
+    are runs of two to four characters and whole parts of sentences; only those that `min_cell` customers or more have
+    written in the topic, and that are said there more than in all other topics together.
 
     Returns
     -------
@@ -106,68 +106,47 @@ def topic_words(found: pd.DataFrame, *, min_cell: int, most: int = 5) -> pd.Data
     columns = ["topic", "words", "weight", "texts", "customers"]
     if found.empty:
         return missing(columns, "there are no complaints")
-    own = [_grams(clean(t)) for t in found["text"]]
-    writers: dict[str, set] = {}
-    for user, grams in zip(found["user_id"], own, strict=True):
-        for gram in grams:
-            writers.setdefault(gram, set()).add(user)
-    often = {g for g, who in writers.items() if len(who) >= min_cell}
-    rows = []
-    size = found["topic"].value_counts()
-    counts = {
-        t: Counter(g for g, k in zip(own, found["topic"], strict=True) if k == t for g in g & often) for t in size.index
-    }
-    for topic in sorted(counts):
-        rows += _best(topic, counts, size, writers, own, found, most)
-    return (
-        pd.DataFrame(rows, columns=columns) if rows else missing(columns, f"no words of {min_cell} customers or more")
-    )
+    own = [
+        (t, u, g) for t, u, x in found[["topic", "user_id", "text"]].itertuples(index=False) for g in grams(clean(x))
+    ]
+    counted = pd.DataFrame(own, columns=["topic", "user_id", "words"]).groupby(["topic", "words"])["user_id"]
+    table = counted.agg(texts="size", customers="nunique").reset_index()
+    share = table["texts"] / table["topic"].map(found["topic"].value_counts())
+    everywhere = share.groupby(table["words"]).transform("sum")
+    table["weight"] = share * np.log1p(found["topic"].nunique() / everywhere)
+    table = table[(table["customers"] >= min_cell) & (share > everywhere / 2)]
+    length = table["words"].str.len()
+    table = table.assign(length=-length).sort_values(["weight", "length", "words"], ascending=[False, True, True])
+    rows = [row for topic in sorted(table["topic"].unique()) for row in _best(table[table["topic"] == topic], most)]
+    return pd.DataFrame(rows)[columns] if rows else missing(columns, f"no words of {min_cell} customers or more")
 
 
-def _grams(text: str) -> set[str]:
-    """All pieces of two to four characters without punctuation and digits."""
+def grams(text: str) -> set[str]:
+    """All runs of two to four characters without punctuation and digits, and the parts of sentences up to twelve.
+
+    >>> sorted(grams("很好,退款"))
+    ['很好', '退款']
+    """
     runs = re.findall(r"[^\W\d_]+", text)
-    return {run[i : i + n] for run in runs for n in (2, 3, 4) for i in range(len(run) - n + 1)}
+    short = {run[i : i + n] for run in runs for n in (2, 3, 4) for i in range(len(run) - n + 1)}
+    return short | {run for run in runs if 2 <= len(run) <= 12}
 
 
-def _best(topic: str, counts: dict[str, Counter], size: pd.Series, writers: dict, own: list, found, most: int) -> list:
-    shares = {g: n / size[topic] for g, n in counts[topic].items()}
-    all_shares = {g: sum(counts[t][g] / size[t] for t in counts) for g in shares}
-    weight = {g: s * np.log1p(len(counts) / all_shares[g]) for g, s in shares.items()}
-    rows: list[tuple] = []
-    for gram in sorted(weight, key=lambda g: (-weight[g], -len(g), g)):
+def _best(table: pd.DataFrame, most: int) -> list[dict]:
+    """The heaviest pieces of one topic; of pieces of one word or phrase only the first."""
+    rows: list[dict] = []
+    for row in table.to_dict("records"):
         if len(rows) == most:
             break
-        # two pieces of one word stand in the same texts
-        if not any(gram in r[1] or r[1] in gram or _overlap(gram, r[1]) for r in rows):
-            rows.append((topic, gram, float(weight[gram]), counts[topic][gram], len(writers[gram])))
+        if not any(_same(row["words"], r["words"]) for r in rows):
+            rows.append(row)
     return rows
 
 
-def _overlap(a: str, b: str) -> bool:
-    """Does one word end as the other begins?"""
-    return any(a[-k:] == b[:k] or b[-k:] == a[:k] for k in range(1, min(len(a), len(b))))
-
-
-def common_phrases(found: pd.DataFrame, *, min_cell: int, most: int = 10) -> pd.DataFrame:
-    """Parts of sentences that `min_cell` customers or more have written word for word: topic, phrase, customers.
-
-    Nobody can be told by a phrase that so many wrote. Where there is none, none is shown.
-    """
-    columns = ["topic", "phrase", "customers"]
-    pairs = [
-        (topic, part, user)
-        for topic, user, text in zip(found["topic"], found["user_id"], found["text"], strict=True)
-        for part in set(pieces(clean(text)))
-        if len(part) >= PIECE
-    ]
-    table = pd.DataFrame(pairs, columns=["topic", "phrase", "user_id"])
-    table = table.groupby(["topic", "phrase"])["user_id"].nunique().reset_index(name="customers")
-    table = table[table["customers"] >= min_cell].sort_values(
-        ["customers", "topic", "phrase"], ascending=[False, True, True]
-    )
-    reason = f"no part of a sentence was written by {min_cell} customers" if len(found) else "there are no complaints"
-    return table.head(most).reset_index(drop=True) if len(table) else missing(columns, reason)
+def _same(new: str, shown: str) -> bool:
+    """Is the new piece inside the shown one, or does one end as the other begins?"""
+    ends = any(new[-k:] == shown[:k] or shown[-k:] == new[:k] for k in range(2, min(len(new), len(shown))))
+    return new in shown or (ends and shown not in new)
 
 
 def item_categories(items: ir.Table | None, orders: ir.Table | None) -> pd.Series:
@@ -192,8 +171,8 @@ def lines(
     """Which product lines are hit more, or less, than the others: in all, and by topic.
 
     Rate ratio = (complaints of the line / its exposure) ÷ (complaints of all others / their exposure), 0…∞; 1: like the
-    others. Exact: given all complaints, those of the line are binomial with its share of the exposure. The p-values of
-    all rows together are corrected by Benjamini and Hochberg.
+    others. Exact: given all complaints, those of the line are binomial with its share of the exposure. The p-values are
+    corrected by Benjamini and Hochberg: those of all complaints together, and those by topic together.
 
     Parameters
     ----------
@@ -238,7 +217,11 @@ def lines(
     if not rows:
         return missing(LINES, f"no line has answers of {min_cell} customers")
     result = pd.DataFrame(rows, columns=LINES[:-1]).astype({"line": seen.index.dtype})
-    result["p_adjusted"] = false_discovery_control(result["p_value"])
+    first = (result["topic"] == "all").to_numpy()  # two questions: which lines, and which lines in one topic
+    result["p_adjusted"] = 1.0
+    for own in (first, ~first):
+        if own.any():
+            result.loc[own, "p_adjusted"] = false_discovery_control(result.loc[own, "p_value"])
     return result.sort_values(["p_value", "topic", "line"], ignore_index=True)
 
 
@@ -266,7 +249,7 @@ def rate_ratio(events: int, total: int, *, share: float, level: float = 0.95) ->
     30 of 40 events in half of the exposure: three times as many as the rest.
 
     >>> [round(v, 2) for v in rate_ratio(30, 40, share=0.5)[:3]]
-    [3.0, 1.43, 6.84]
+    [3.0, 1.43, 6.88]
     """
     if total == 0 or not 0 < share < 1:
         return np.nan, np.nan, np.nan, 1.0
@@ -347,7 +330,7 @@ def value_at_risk(
     if len(worth) < 2:
         return Estimate.missing("fewer than two customers complained")
     half = 1.96 * float(worth.std(ddof=1)) / np.sqrt(len(worth))
-    mean = float(worth.mean())
+    half, mean = float(half), float(worth.mean())
     return Estimate(mean, max(mean - half, 0.0), mean + half)
 
 

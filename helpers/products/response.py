@@ -24,6 +24,8 @@ RATES += ["response_rate_ci_high"]
 COMPARED = ["weights", "nps", "ci_low", "ci_high", "answers", "effective_answers", "largest_weight"]
 LEAST_ANSWERS = 10
 NOT_KNOWN = "not stated"
+DEMO_CHANCES = (0.29, 0.15, 0.18)
+"""Share of the simulated shop's orders that are answered, by the stars they would get: 1–2, 3, 4–5."""
 
 
 def asked(
@@ -184,14 +186,17 @@ def parse_groups(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-def parse_chances(text: str) -> tuple[float, float, float] | None:
-    """Chances to answer of the unhappy, those in between and the happy; None for an empty text.
+def parse_chances(text: str, *, simulated: bool = False) -> tuple[float, float, float] | None:
+    """Chances to answer of the unhappy, those in between and the happy; None where they are not known.
 
-    >>> parse_chances("0.29, 0.15, 0.18"), parse_chances("")
-    ((0.29, 0.15, 0.18), None)
+    'demo' stands for what a follow-up of very many silent customers of the simulated shop finds; in any other shop it
+    is not known.
+
+    >>> parse_chances("0.3, 0.1, 0.2"), parse_chances(""), parse_chances("demo")
+    ((0.3, 0.1, 0.2), None, None)
     """
-    if not text.strip():
-        return None
+    if text.strip() in ("", "demo"):
+        return DEMO_CHANCES if text.strip() and simulated else None
     try:
         chances = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -272,3 +277,21 @@ def what_if(table: pd.DataFrame, *, ratios: tuple[float, ...] = (0.5, 1, 1.5, 2,
         found: Estimate = nps(table[table["answered"]], weights=weights)
         rows.append((float(ratio), found.value, found.ci_low, found.ci_high))
     return pd.DataFrame(rows, columns=columns)
+
+
+def against_truth(compared: pd.DataFrame, truths: dict) -> pd.DataFrame:
+    """The rows of `compare` beside the score of all orders, answered or not: truth, bias (points), covered."""
+    columns = ["weights", "nps", "ci_low", "ci_high", "truth", "bias", "covered"]
+    truth = truths.get("nps.all", {}).get("value")
+    if truth is None or compared.empty:
+        return missing(columns, compared.attrs.get("reason", "these are not simulated data, so the truth is not known"))
+    known = compared.dropna(subset=["nps"])
+    covered = (known["ci_low"] <= truth) & (truth <= known["ci_high"])
+    return known.assign(truth=float(truth), bias=known["nps"] - truth, covered=covered)[columns].reset_index(drop=True)
+
+
+def score(compared: pd.DataFrame, row: int) -> Estimate:
+    """One row of `compare` as an estimate, for the findings."""
+    if compared.empty or pd.isna(compared["nps"].iloc[row]):
+        return Estimate.missing(compared.attrs.get("reason", "it was not measured"))
+    return Estimate(*(float(compared[c].iloc[row]) for c in ("nps", "ci_low", "ci_high")))

@@ -445,3 +445,11 @@ def against_truth(scored: pd.DataFrame, truth: pd.DataFrame, table: pd.DataFrame
     }
     counted = pd.DataFrame([(q, len(a), int(a.sum())) for q, a in pairs.items()], columns=columns[:3])
     return add_rate(counted, successes="agree", trials="texts", name="agreement_rate")
+
+
+def accuracy(table: pd.DataFrame) -> Estimate:
+    """The model's accuracy on the hardest way of testing of `quality`, for the findings."""
+    if table.empty:
+        return Estimate.missing(table.attrs["reason"])
+    row = table[table["method"] == "model"].iloc[-1]
+    return Estimate(*(float(row[c]) for c in ("accuracy", "accuracy_ci_low", "accuracy_ci_high")))
