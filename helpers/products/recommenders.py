@@ -201,9 +201,11 @@ def _largest(near: np.ndarray, count: int) -> np.ndarray:
     if count >= near.shape[1]:
         return near
     border = np.partition(near, near.shape[1] - count, axis=1)[:, [near.shape[1] - count]]
-    above, level = near > border, near == border
-    room = count - above.sum(axis=1, keepdims=True)
-    return np.where(above | (level & (np.cumsum(level, axis=1) <= room)), near, 0.0)
+    keep = near >= border
+    for row in np.flatnonzero((keep.sum(axis=1) > count) & (border[:, 0] > 0)):  # ties at the border; zeros do no harm
+        level = np.flatnonzero(near[row] == border[row])
+        keep[row, level[count - np.count_nonzero(near[row] > border[row]) :]] = False
+    return np.where(keep, near, 0.0)
 
 
 def ease(strength: csr_matrix, *, ridge: float = 100.0) -> Links:
