@@ -114,6 +114,7 @@ MOVES = [
         rows,
         "weaker rules count",
     ),
+    Move("42_recommendation", (("k", 5),), (), "compare", total("recall"), "longer lists hold more"),
     Move("50_experiment", (*FAST_TRIALS, ("level", 0.8)), FAST_TRIALS, "spend_effect", width, "more level widens"),
 ]
 
