@@ -22,13 +22,16 @@ def open_lab() -> int:
 
 def run_tests(*, fast: bool, say: Callable[[str], None]) -> int:
     """Lint, then all tests; every step is run even when one before it failed."""
-    pytest = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
+    pytest = ["-m", "pytest", "-n", "2", "--dist"]
     steps = [
         ("lint", ["-m", "ruff", "check", "."]),
         ("format", ["-m", "ruff", "format", "--check", "."]),
-        ("tests", [*pytest, "-m", "not notebooks"]),
-        *([] if fast else [("notebooks and reports", [*pytest, "-m", "notebooks"])]),
+        ("tests", [*pytest, "loadfile", "-m", "not notebooks"]),
     ]
+    if not fast:
+        # the reports first: the tests of the notebooks take from their cache what has been run already
+        steps.append(("reports", [*pytest, "loadfile", "-m", "notebooks", "tests/reports"]))
+        steps.append(("notebooks", [*pytest, "loadgroup", "-m", "notebooks", "--ignore", "tests/reports"]))
     failed = []
     for name, arguments in steps:
         say(f"== {name}")
