@@ -261,6 +261,15 @@ def dictionary(coverage: pd.DataFrame, stability: pd.DataFrame, expiry: pd.DataF
     return declared.merge(measured, on="tag").merge(expiry[["tag", "expires_after_days", "rule"]], on="tag")
 
 
+def noise(stability: pd.DataFrame, expiry: pd.DataFrame) -> pd.DataFrame:
+    """The tags that agree with their later selves no better than by chance, with their interval and chance_high."""
+    columns = ["tag", "users", "stability", "stability_ci_low", "stability_ci_high", "chance_high"]
+    worthless = stability[stability["tag"].isin(expiry.loc[expiry["expires_after_days"] == 0, "tag"])]
+    if worthless.empty:
+        return missing(columns, "every tag with a stability agrees better than by chance, or none has one")
+    return worthless[columns].reset_index(drop=True)
+
+
 def usable(coverage: pd.DataFrame, expiry: pd.DataFrame, *, least_share: float = 0.5) -> tuple[int, int, int]:
     """How many tags there are, how many at least `least_share` of the users have, and how many of these hold a day.
 
