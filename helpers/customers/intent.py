@@ -123,9 +123,14 @@ class Fitted:
 
     case: Case
     models: dict[str, Any] = field(default_factory=dict)
-    rule: str = "the rule"
+    rule: str = "none"
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     chances: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def contest(self) -> pd.DataFrame:
+        """The scores of the best rule and of the models alone, with what happened."""
+        return self.scores if self.scores.empty else self.scores[[HAPPENED, self.rule, *self.models]]
 
     @property
     def base_rate(self) -> float:
@@ -393,7 +398,7 @@ def against_oracle(fitted: Fitted, truth: pd.DataFrame, *, at: int, boots: int =
         return missing(["score", "average_precision"], fitted.case.reason or why(truth))
     true = oracle(truth, fitted.scores.index, at=at, horizon_days=fitted.case.plan.horizon_days)
     true = true if fitted.case.label == "buy" else 1 - true
-    scores = fitted.scores[[HAPPENED, fitted.rule, *MODELS]].assign(**{"true rate, and still here": true})
+    scores = fitted.contest.assign(**{"true rate, and still here": true})
     return compare(scores, against=fitted.rule, boots=boots, seed=seed)
 
 

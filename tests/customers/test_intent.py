@@ -52,6 +52,10 @@ def test_scores_hold_rules_and_chances() -> None:
     assert found.chances.iloc[:, 1:].stack().between(0, 1).all() and len(found.scores) == len(found.case.test)
 
 
+def test_the_contest_is_between_the_best_rule_and_the_models() -> None:
+    assert list(fitted().contest) == ["happened", fitted().rule, *fitted().models]
+
+
 def test_the_rule_is_chosen_on_the_training_table() -> None:
     one = fitted().case
     turned = intent.fit(intent.Case("buy", CUTS, one.train, one.test.assign(happened=1 - one.test.happened)))
@@ -95,7 +99,7 @@ def test_one_class_is_refused_everywhere_with_its_reason(happened: int) -> None:
     none = intent.fit(one)
     tables = [one.sizes(), none.scores, none.chances, intent.importance(none), intent.gain(none.scores, share=0.2)]
     tables += [intent.compare(none.scores, against=none.rule), intent.quality(none.chances, reference=none.base_rate)]
-    tables += [intent.calibration_curve(none.chances), intent.precision_recall(none.scores)]
+    tables += [intent.calibration_curve(none.chances), intent.precision_recall(none.contest)]
     assert all(t.empty and "fewer than 30 users" in t.attrs["reason"] for t in tables)
 
 
