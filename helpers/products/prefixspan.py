@@ -458,7 +458,7 @@ def closed(patterns: pd.DataFrame) -> pd.DataFrame:
     """
     counts = dict(zip(patterns["pattern"], patterns["count"], strict=True))
     repeated = {part for pattern, count in counts.items() for part in parts(pattern) if counts.get(part) == count}
-    return patterns[~patterns["pattern"].isin(repeated)].reset_index(drop=True)
+    return patterns[np.array([p not in repeated for p in counts], bool)].reset_index(drop=True)
 
 
 def parts(pattern: Pattern) -> set[Pattern]:

@@ -14,7 +14,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import hypergeom
 
-from helpers.products.prefixspan import MOST_PATTERNS, Occurrences, SequenceError, TooManyPatterns, counted, decoded
+from helpers.products.prefixspan import (
+    MOST_PATTERNS,
+    Occurrences,
+    SequenceError,
+    TooManyPatterns,
+    counted,
+    decoded,
+    parts,
+)
 from helpers.products.prefixspan import shuffled as shuffle
 from helpers.products.rules import adjusted, exact
 
@@ -92,8 +100,8 @@ def order_test(
     Notes
     -----
     A longer pattern must add something to each of its parts with one item less: a larger share of the part's followers
-    than in the shuffles, by an exact hypergeometric test; p_adds is the worst over the parts, Holm over the significant
-    longer patterns. Pairs always add.
+    than in the shuffles, by an exact hypergeometric test; p_adds is the worst over the parts, Holm over all longer
+    patterns that hold a significant one. Pairs always add.
 
     References
     ----------
@@ -220,9 +228,15 @@ def _adding(table: pd.DataFrame, counts: np.ndarray, alpha: float) -> pd.DataFra
         shorter = [place.get(pattern[:j] + pattern[j + 1 :]) for j in range(len(pattern))]
         p[k] = max(_share_test(real[k], real[s], shuffled[k], shuffled[s]) for s in shorter if s is not None)
     if len(good):
-        p[good] = adjusted(p[good], correction="holm")
+        p[good] = adjusted(p[good], correction="holm", candidates=max(_beside(table), len(good)))
     pair = table["length"].to_numpy() == 2
     return table.assign(p_adds=p, adds=table["significant"] & (pair | (np.nan_to_num(p, nan=1.0) <= alpha)))
+
+
+def _beside(table: pd.DataFrame) -> int:
+    """How many longer patterns hold a significant one: those that could pass only because of their part."""
+    significant = set(table.loc[table["significant"], "pattern"])
+    return sum(not significant.isdisjoint(parts(p)) for p in table.loc[table["length"] > 2, "pattern"])
 
 
 def _share_test(k: int, n: int, k_null: int, n_null: int) -> float:

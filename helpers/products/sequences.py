@@ -212,7 +212,7 @@ def patterns(
     if table.empty:
         return missing(columns, f"no item was taken by {least:,} people")
     kept = set(method.closed(table)["pattern"])
-    return table.assign(closed=table["pattern"].isin(kept))
+    return table.assign(closed=[p in kept for p in table["pattern"]])
 
 
 def tested(
@@ -458,14 +458,30 @@ def next_matrix(next_items: pd.DataFrame, *, rows: int = 10) -> pd.DataFrame:
     return wide[across.tolist()].rename_axis(index=None, columns=None)
 
 
-def pairs(patterns: pd.DataFrame) -> pd.DataFrame:
-    """The two-step patterns as columns first, then: for a picture with arrows."""
-    if patterns.empty:
-        return missing(["first", "then", *patterns.columns], patterns.attrs.get("reason", "no sequences"))
-    own = [p[k : k + 2] for p in patterns["pattern"] for k in range(len(p) - 1)]
-    number = [n for n, p in enumerate(patterns["pattern"]) for _ in range(len(p) - 1)]
-    table = patterns.iloc[number].reset_index(drop=True)
-    return table.assign(first=["+".join(p[0]) for p in own], then=["+".join(p[1]) for p in own])
+def flows(good: pd.DataFrame, patterns: pd.DataFrame) -> pd.DataFrame:
+    """The sequences step by step, for a picture with arrows: what share of those who came so far goes on?
+
+    going_on_share = users who follow the pattern up to this step / users who follow it up to the step before.
+
+    Parameters
+    ----------
+    good : DataFrame
+        The sequences to draw.
+    patterns : DataFrame
+        All frequent ones, with their beginnings.
+
+    Returns
+    -------
+    DataFrame
+        sofar, then (texts), users, going_on_share; each arrow once, in the order of `good`.
+    """
+    columns = ["sofar", "then", "users", "going_on_share"]
+    if good.empty:
+        return missing(columns, good.attrs.get("reason", "no sequences"))
+    counts = dict(zip(patterns["pattern"], patterns["count"].tolist(), strict=True))
+    arrow = dict.fromkeys((p[:k], p[: k + 1]) for p in good["pattern"] for k in range(1, len(p)))
+    rows = [(arrows(a), arrows(b[-1:]), counts[b], counts[b] / counts[a]) for a, b in arrow]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def waiting(
@@ -542,11 +558,11 @@ def against_truth(
     if level != "category" or steps.empty:
         return missing(columns, steps.attrs.get("reason", "the planted sequences are about categories"))
     asked = _asked(truth, rules)
-    known = patterns.set_index("pattern") if len(patterns) else patterns
+    known = {row["pattern"]: row for row in patterns.to_dict("records")}
     counts = _counts(steps, [p for _, p in asked], **limits)
     rows = []
     for kind, pattern in asked:
-        own = known.loc[[pattern]].iloc[0] if len(known) and pattern in known.index else {}
+        own = known.get(pattern, {})
         good = bool(own.get("adds", False))
         rows.append((kind, arrows(pattern), counts.get(pattern, 0), own.get("expected"), own.get("order_lift"), good))
     return pd.DataFrame(rows, columns=columns)
@@ -598,6 +614,18 @@ def first_value(table: pd.DataFrame, column: str) -> Estimate:
     if table.empty or pd.isna(table[column].iloc[0]):
         return Estimate.missing(table.attrs.get("reason", "no sequences"))
     return Estimate(float(table[column].iloc[0]))
+
+
+def found_count(patterns: pd.DataFrame) -> Estimate:
+    """How many sequences pass every test; missing where there was nothing to test."""
+    if patterns.empty:
+        return Estimate.missing(patterns.attrs.get("reason", "no sequences"))
+    return Estimate(int(patterns["adds"].sum()))
+
+
+def first_label(table: pd.DataFrame, column: str) -> str:
+    """A label of the first row; empty where there is none."""
+    return str(table[column].iloc[0]) if len(table) else ""
 
 
 def first_rate(table: pd.DataFrame, name: str) -> Estimate:
