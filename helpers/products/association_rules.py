@@ -268,6 +268,7 @@ def frequent(
     users: pd.Series | None = None,
     apart: frozenset[tuple[str, str]] | None = None,
     strict: bool = False,
+    miner: str = "fpgrowth",
 ) -> pd.DataFrame:
     """The frequent itemsets that stand on enough people; empty, with the reason, where there are none.
 
@@ -287,6 +288,8 @@ def frequent(
         By default an item and its own category, on the level *both*.
     strict : bool
         Raise TooManyItemsets instead of giving its advice as the reason.
+    miner : str
+        fpgrowth or bitmaps, see `rules.itemsets`; the sets are the same.
 
     Returns
     -------
@@ -302,7 +305,7 @@ def frequent(
         "min_support": min_support,
         "min_count": min_users,
         "max_length": max_length,
-        "miner": "bitmaps",
+        "miner": miner,
         "limit": MOST_ITEMSETS,
     }
     least = max(threshold(min_support, baskets.total), min_users)
@@ -386,10 +389,12 @@ def find_rules(
     alpha: float,
     correction: str,
     min_users: int,
+    miner: str = "fpgrowth",
     **of: object,
 ) -> pd.DataFrame:
     """The whole search in one call: frequent itemsets → confident rules → tests."""
-    sets = frequent(baskets, min_support=min_support, max_length=max_length, min_users=min_users, **of)
+    limits = {"min_support": min_support, "max_length": max_length, "min_users": min_users, "miner": miner}
+    sets = frequent(baskets, **limits, **of)
     return tested(
         confident(sets, min_confidence=min_confidence), sets, max_length=max_length, alpha=alpha, correction=correction
     )
@@ -397,7 +402,8 @@ def find_rules(
 
 def trusted(baskets: pd.DataFrame, *, copies: int, seed: int, **settings) -> pd.DataFrame:
     """The rules that pass every test of `find_rules` and meet beyond the sizes of the baskets; `settings` as there."""
-    sets = frequent(baskets, **{k: settings[k] for k in ("min_support", "max_length", "min_users")})
+    limits = ("min_support", "max_length", "min_users", "miner")
+    sets = frequent(baskets, **{k: v for k, v in settings.items() if k in limits})
     how = {k: settings[k] for k in ("max_length", "alpha", "correction")}
     rules = tested(confident(sets, min_confidence=settings["min_confidence"]), sets, **how)
     return keep(beyond_size(keep_productive(rules), baskets, sets, copies=copies, seed=seed, **how), "beyond_size")
@@ -505,6 +511,22 @@ def strongest(rules: pd.DataFrame, *, rows: int = 15) -> pd.DataFrame:
     return order.head(rows).reset_index(drop=True)
 
 
+def matrix(rules: pd.DataFrame, *, value: str = "confidence", most: int = 10) -> pd.DataFrame:
+    """The rules of two items as a square: who takes the row's item also takes the column's.
+
+    At most `most` items, of the strongest associations first, partners side by side; missing where no rule stands.
+    """
+    names: list[str] = []
+    for left, right in strongest(rules, rows=len(rules))[["antecedents", "consequents"]].itertuples(index=False):
+        new = [i for i in left + right if i not in names]
+        names += new if len(left) == 1 and len(names) + len(new) <= most else []
+    if not names:
+        return missing([], rules.attrs.get("reason", "no rule of two items"))
+    cells = {(a[0], b[0]): v for a, b, v in zip(*(rules[c] for c in ("antecedents", "consequents", value)), strict=True)
+             if len(a) == 1}  # fmt: skip
+    return pd.DataFrame([[cells.get((a, b), np.nan) for b in names] for a in names], names, names, float)
+
+
 def ranked(rules: pd.DataFrame, *, by: str, rows: int = 10) -> pd.DataFrame:
     """The rules with the highest value of one measure; missing values last, ties by count."""
     if rules.empty:
@@ -604,7 +626,7 @@ def basket_choices(
     rows = []
     for unit, behavior in choices:
         own = baskets(events, unit=unit, level=level, behavior=behavior, min_support=min_support)
-        sets = frequent(own, min_support=min_support, max_length=2, min_users=min_users)
+        sets = frequent(own, min_support=min_support, max_length=2, min_users=min_users, miner="bitmaps")
         facts = describe(own)
         known = facts.iloc[0] if len(facts) else {"baskets": 0, "mean_size": None, "too_small_share": None}
         lengths = sets["length"].value_counts()

@@ -22,8 +22,8 @@ ON = ("then", "both")
 """What the discount is taken off: the added good alone, or both."""
 LINE_COLUMNS = ["basket_id", "item", "kind", "parent", "user", "price", "margin"]
 WORTH_COLUMNS = [
-    "if", "then", "orders_with_if", "confidence", "break_even_take_up", "given_away",
-    "margin_at_most", "margin_at_most_ci_low", "margin_at_most_ci_high", "verdict",
+    "if", "then", "orders_with_if", "confidence", "break_even_rate", "verdict",
+    "given_away", "margin_at_most", "margin_at_most_ci_low", "margin_at_most_ci_high",
 ]  # fmt: skip
 GRADED_COLUMNS = ["shop", "predicted", "predicted_ci_low", "predicted_ci_high", "truth", "covered"]
 
@@ -221,16 +221,18 @@ def worth(
     Returns
     -------
     DataFrame
-        One row a rule: if, then, orders_with_if, confidence (in orders), break_even_take_up (missing: none helps),
-        given_away and margin_at_most with its interval (currency units per 1,000 orders with X), verdict: *test it*,
-        *hardly pays* (needs more than the bound) or *never pays*.
+        One row a rule: if, then, orders_with_if, confidence (in orders), break_even_rate (take-up it needs; missing:
+        none helps), verdict: *test it*, *hardly pays* (needs more than the bound) or *never pays*; given_away and
+        margin_at_most with its interval (currency units per 1,000 orders with X).
     """
     _known(discount, on)
     for table in (rules, lines):
         if table.empty:
             return missing(WORTH_COLUMNS, table.attrs.get("reason", "no rules"))
     pairs = [(a[0], b[0]) for a, b in zip(rules["antecedents"], rules["consequents"], strict=True) if len(a + b) == 2]
-    found = [_row(lines, *pair, discount, on) for pair in pairs if _people(lines, *pair) >= min_users][:rows]
+    goods = dict(list(lines.groupby("item", sort=False)))
+    own = {p: pd.concat([goods[name] for name in p]) for p in pairs if goods.keys() >= set(p)}
+    found = [_row(part, *p, discount, on) for p, part in own.items() if _people(part, *p) >= max(min_users, 1)][:rows]
     if not found:
         return missing(WORTH_COLUMNS, f"no rule of two goods lies in the orders of {min_users} people")
     return pd.DataFrame(found, columns=WORTH_COLUMNS)
@@ -249,7 +251,7 @@ def _row(lines: pd.DataFrame, first: str, second: str, discount: float, on: str)
     most = margin(lines, first, second, **how, take_up=Estimate(share))
     word = "never pays" if needed is None else "hardly pays" if needed > share else "test it"
     needed = np.nan if needed is None else needed
-    return first, second, len(x), share, needed, -lost, most.value, most.ci_low, most.ci_high, word
+    return first, second, len(x), share, needed, word, -lost, most.value, most.ci_low, most.ci_high
 
 
 def graded(
@@ -306,13 +308,13 @@ def predicted(lines: pd.DataFrame, first: str, second: str, **how: object) -> Es
     return margin(lines[lines["phase"] == "log"], first, second, take_up=take_up(**counts), **how)
 
 
-def verdicts(table: pd.DataFrame) -> pd.DataFrame:
-    """How many bundles have which verdict: verdict, bundles."""
-    if table.empty:
-        return missing(["verdict", "bundles"], table.attrs.get("reason", "no bundle"))
-    return table["verdict"].value_counts().rename_axis("verdict").reset_index(name="bundles")
-
-
 def named(lines: pd.DataFrame, study) -> pd.DataFrame:
     """`priced` with labels for people instead of raw ids, the same as the rules have on the level *category*."""
     return ar.named(lines, study) if len(lines) else lines
+
+
+def worth_testing(table: pd.DataFrame) -> Estimate:
+    """How many bundles of `worth` can pay: their break-even take-up lies below the bound."""
+    if table.empty:
+        return Estimate.missing(table.attrs.get("reason", "no bundle"))
+    return Estimate(float((table["verdict"] == "test it").sum()))

@@ -148,7 +148,7 @@ def rule(*pairs: str) -> pd.DataFrame:
 def test_worth_says_what_each_bundle_needs():
     row = b.worth(TWO, rule("X", "Y"), discount=0.1).iloc[0]
     assert (row["orders_with_if"], row["confidence"], row["verdict"]) == (2, 0.5, "test it")
-    assert row["break_even_take_up"] == pytest.approx(2 / 7)
+    assert row["break_even_rate"] == pytest.approx(2 / 7)
     assert row["given_away"] == pytest.approx(1_000)
     assert row["margin_at_most"] == pytest.approx(750)
 
