@@ -279,7 +279,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "33_lifetime_value": ("orders",),
     "34_intent": ("events",),
     "40_association_rules": ("events",),
+    "41_sequences": ("events",),
     "42_recommendation": ("events",),
+    "43_feedback": ("feedback",),
     "50_experiment": ("campaigns", "assignments", "orders"),
 }
 """Notebook → the tables without which it cannot run. A new notebook adds its line here.

@@ -126,6 +126,14 @@ MOVES = [
         last("loss"),
         "more belief in leaving costs more",
     ),
+    Move(
+        "41_sequences",
+        (("max_gap_days", 10), ("max_length", 2)),
+        (("max_length", 2),),
+        "all_sequences",
+        rows,
+        "a longer gap lets more people follow",
+    ),
     Move("50_experiment", (*FAST_TRIALS, ("level", 0.8)), FAST_TRIALS, "spend_effect", width, "more level widens"),
 ]
 
