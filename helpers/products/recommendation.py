@@ -23,7 +23,8 @@ from helpers.products.recommenders import Links, Mixture, Model, RecommendationE
 
 REFERENCE = "popularity"
 PERSONAL = ("own history", "item kNN", "EASE", "ALS", "rules", "content")
-DAYS_LONGEST = 120
+LEAST_DIFFERENT = 10
+"""With fewer customers whom a model serves otherwise than popularity does, a bootstrap interval promises too much."""
 
 
 # the days
@@ -203,6 +204,7 @@ def compare(judged: Judged, *, boots: int = 2_000, seed: int = 1, level: float =
 
     The gain is a mean over customers of differences, each customer's with himself. The intervals hold *jointly*: with m
     models each has the level $1 - (1 - \text{level})/m$ (Bonferroni).
+    Where a model serves fewer than ten customers otherwise than popularity does, the verdict is *cannot tell*.
 
     Returns
     -------
@@ -225,9 +227,10 @@ def compare(judged: Judged, *, boots: int = 2_000, seed: int = 1, level: float =
         "coverage_share": [ranking.coverage(judged.lists[n], things=now.things) for n in names],
         "novelty": [ranking.novelty(judged.lists[n], holders=now.holders, users=_known(now)) for n in names],
     })  # fmt: skip
+    few = (gains != 0).sum(axis=0) < LEAST_DIFFERENT
     table["verdict"] = np.select(
-        [table["model"] == REFERENCE, table["gain_ci_low"] > 0, table["gain_ci_high"] < 0],
-        ["reference", "better", "worse"], "cannot tell",
+        [table["model"] == REFERENCE, few, table["gain_ci_low"] > 0, table["gain_ci_high"] < 0],
+        ["reference", "cannot tell", "better", "worse"], "cannot tell",
     )  # fmt: skip
     return table.sort_values("ndcg", ascending=False, kind="stable", ignore_index=True)[columns]
 
@@ -509,6 +512,13 @@ def estimate(table: pd.DataFrame, column: str, *, low: str = "", high: str = "",
     row = table.iloc[0]
     ends = [None if not c or pd.isna(row[c]) else float(row[c]) for c in (low, high)]
     return Estimate(float(row[column]), *ends)
+
+
+def verdict_of(table: pd.DataFrame, model: str) -> str:
+    """The verdict of `compare` on one model, in words; empty text where there is none."""
+    words = {"better": "better than popularity", "worse": "worse than popularity", "cannot tell": "too close to tell"}
+    own = table.loc[table["model"] == model, "verdict"]
+    return words.get(str(own.iloc[0]), "") if len(own) else ""
 
 
 def best_single(table: pd.DataFrame) -> str:

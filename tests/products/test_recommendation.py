@@ -145,6 +145,20 @@ def test_comparison_by_hand(two):
     assert rec.others(rec.compare(two))["model"].tolist() == ["odd"]
 
 
+def test_a_few_hits_are_no_proof():
+    """Nine of 400 customers are served better, nobody worse: the interval is above 0, the verdict is careful."""
+    n, served = 400, 9
+    taken = csr_matrix((np.ones(n, bool), (np.arange(n), np.where(np.arange(n) < served, 1, 0))), shape=(n, 3))
+    nothing = models_.Histories(csr_matrix((n, 3)), csr_matrix((n, 3), dtype=bool), np.arange(n))
+    flat = {"popular": np.array([5, 3, 1]), "recent": np.zeros(3), "holders": np.ones(3), "active": np.ones(n, int)}
+    now = inter.Trial(nothing, taken, np.zeros(n, int), baskets=pd.DataFrame(), **flat)
+    knowing = rec_truth.Known(taken.toarray().astype(float))
+    models = {"popularity": models_.SameForAll(now.popular), "knowing": knowing}
+    row = rec.compare(rec.judge(models, now, k=1)).set_index("model").loc["knowing"]
+    assert row["gain_ci_low"] > 0 and row["verdict"] == "cannot tell"
+    assert rec.verdict_of(row.to_frame().T.reset_index(names="model"), "knowing") == "too close to tell"
+
+
 def test_groups_by_hand(two):
     table = rec.by_activity(two)
     assert table["group"].tolist() == ["no history", "light"]
