@@ -45,7 +45,7 @@ TOPIC_WORDS: dict[str, tuple[str, ...]] = {
 """Topic → words that speak for it. A text's topic is the one with most words; of equal ones the first in this list."""
 OTHER = "other"
 TOPICS = ["topic", "complaints", "customers", "topic_share", "topic_share_ci_low", "topic_share_ci_high"]
-LINES = ["line", "topic", "customers", "answers", "complaints", "expected", "rate_ratio", "ci_low", "ci_high"]
+LINES = ["line", "topic", "customers", "answers", "complaints", "rate_ratio", "ci_low", "ci_high"]
 LINES += ["p_value", "p_adjusted"]
 LOSS = ["topic", "complaints", "loss", "ci_low", "ci_high"]
 DAY = 86_400
@@ -189,7 +189,7 @@ def lines(
     -------
     DataFrame
         line (the category's raw id: replace it before it is shown), topic ('all' or one), customers, answers,
-        complaints, expected (if all lines were alike), rate_ratio with ci_low and ci_high (missing upper end: without
+        complaints, rate_ratio with ci_low and ci_high (missing upper end: without
         bound), p_value, p_adjusted; smallest p first.
 
     References
@@ -213,7 +213,7 @@ def lines(
         for one in shown:
             x, share = int(count.get(one, 0)), float(exposure[one] / exposure.sum())
             found_ratio = rate_ratio(x, len(some), share=share, level=level)
-            rows.append((one, topic, seen["customers"][one], seen["answers"][one], x, share * len(some), *found_ratio))
+            rows.append((one, topic, seen["customers"][one], seen["answers"][one], x, *found_ratio))
     if not rows:
         return missing(LINES, f"no line has answers of {min_cell} customers")
     result = pd.DataFrame(rows, columns=LINES[:-1]).astype({"line": seen.index.dtype})

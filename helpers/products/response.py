@@ -170,9 +170,9 @@ def group_weights(table: pd.DataFrame, *, by: tuple[str, ...], least: int = LEAS
         raise FeedbackError(f"weight_by holds {unknown[0]!r}; take some of {', '.join(KNOWN)}")
     if table.empty:
         return pd.Series(dtype="float64")
-    cell = table[list(by)].astype(str).agg(" | ".join, axis=1) if by else pd.Series("all", index=table.index)
+    cell = table.groupby(list(by), dropna=False).ngroup() if by else pd.Series(0, index=table.index)
     given = table["answered"].groupby(cell).transform("sum")
-    cell = cell.where(given >= least, "all small cells")
+    cell = cell.where(given >= least, -1)  # all small cells together
     rate = table["answered"].groupby(cell).transform("mean")
     return 1 / rate[table["answered"]]
 

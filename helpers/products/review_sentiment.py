@@ -453,3 +453,8 @@ def accuracy(table: pd.DataFrame) -> Estimate:
         return Estimate.missing(table.attrs["reason"])
     row = table[table["method"] == "model"].iloc[-1]
     return Estimate(*(float(row[c]) for c in ("accuracy", "accuracy_ci_low", "accuracy_ci_high")))
+
+
+def short_names(table: pd.DataFrame) -> pd.Series:
+    """Names of the rows of `quality` for a chart: the way of testing for the model, the method for the baselines."""
+    return table["tested_on"].where(table["method"] == "model", table["method"]).astype("object")
