@@ -340,7 +340,7 @@ def family(baskets: pd.DataFrame) -> frozenset[tuple[str, str]]:
     if "parent" not in baskets:
         return frozenset()
     pairs = baskets[["item", "parent"]].dropna().drop_duplicates()
-    return frozenset(pairs.itertuples(index=False, name=None))
+    return frozenset((str(item), str(parent)) for item, parent in pairs.itertuples(index=False, name=None))
 
 
 def confident(itemsets: pd.DataFrame, *, min_confidence: float) -> pd.DataFrame:

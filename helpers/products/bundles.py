@@ -230,6 +230,7 @@ def worth(
         if table.empty:
             return missing(WORTH_COLUMNS, table.attrs.get("reason", "no rules"))
     pairs = [(a[0], b[0]) for a, b in zip(rules["antecedents"], rules["consequents"], strict=True) if len(a + b) == 2]
+    lines = lines.assign(item=[str(i) for i in lines["item"]])  # as the rules name them
     goods = dict(list(lines.groupby("item", sort=False)))
     own = {p: pd.concat([goods[name] for name in p]) for p in pairs if goods.keys() >= set(p)}
     found = [_row(part, *p, discount, on) for p, part in own.items() if _people(part, *p) >= max(min_users, 1)][:rows]

@@ -113,7 +113,8 @@ def encode(
         raise RulesError("baskets: a row has no basket_id; drop such rows or give them an id")
     code, names = _texts(baskets["item"])
     if items is not None:
-        code = np.where(np.isin(names, list(items))[code], code, -1) if len(names) else code
+        wanted = set(map(str, items))  # an array of texts would be as wide as the longest of them
+        code = np.where(np.array([n in wanted for n in names])[code], code, -1) if len(names) else code
     pair = np.sort(row[code >= 0] * max(len(names), 1) + code[code >= 0])
     pair = pair[np.diff(pair, prepend=-1) > 0]  # doubled rows once; np.unique takes ten times as long
     row, code = np.divmod(pair, max(len(names), 1))

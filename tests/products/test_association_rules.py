@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers import charts
 from helpers.findings import show
 from helpers.products import association_rules as ar
+from helpers.products import bundles
 from helpers.products import rules as method
 from helpers.simulate import simulate_baskets
 
@@ -195,6 +197,59 @@ def test_an_item_and_its_own_category_make_no_rule():
     assert frozenset({"item p11", "any tea"}) not in sets
 
 
+LABELS = {
+    "numpy": [np.str_("tea"), np.str_("milk"), np.str_("rice")],
+    "numbers": [1, 2, 3],
+    "chinese": ["绿茶", "牛奶", "大米"],
+    "long": ["x" * 10_000, "y" * 10_000, "x" * 9_999 + "z"],
+    "markup": ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "</td>"],
+    "formulas": ["$\\frac{", "_tea", "=1+1"],
+}
+
+
+def every_table_and_chart(named: pd.DataFrame, truth: pd.DataFrame) -> tuple[list, list]:
+    """All that notebook 40 makes of its baskets."""
+    sets = ar.frequent(named, min_support=0.05)
+    how = {"max_length": 3, "alpha": 0.05, "correction": "holm"}
+    tested = ar.tested(ar.confident(sets, min_confidence=0.1), sets, **how)
+    settings = how | {"min_support": 0.05, "min_confidence": 0.1, "min_users": 1}
+    good = ar.trusted(named, copies=5, seed=1, **settings)
+    top, compared = ar.strongest(good), compare(truth, named, good)
+    lines = named.assign(user=named["basket_id"], price=20.0, margin=8.0)
+    offers = bundles.worth(lines, top, discount=0.1)
+    tables = [ar.popular(sets), ar.conclusions(tested), ar.readable(ar.verdicts(tested)), ar.verdict_counts(tested)]
+    tables += [ar.readable(good), ar.readable(ar.held_out(good, named, alpha=0.05)), compared, offers]
+    ends = {"low": "confidence_ci_low", "high": "confidence_ci_high", "title": "", "x_label": ""}
+    words = {"title": "", "x_label": "", "y_label": ""}
+    sides = {"source": "if", "target": "then", "weight": "lift", "title": ""}
+    sides |= {"source_label": "", "target_label": "", "weight_label": ""}
+    drawn = [charts.bars(tables[0], x="items", y="support", horizontal=True, **words)]
+    drawn += [charts.points(ar.pictured(tested, seed=1), x="lift", y="confidence", group="verdict", **words)]
+    drawn += [charts.network(ar.readable(top, ["lift"]), **sides), charts.heatmap(ar.matrix(good), unit="", **words)]
+    return tables, [*drawn, charts.intervals(compared, label="if", value="confidence", **ends)]
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_any_label_passes_every_table_and_chart(kind):
+    a, b, c = LABELS[kind]
+    rows = [(k, i) for k in range(200) for i in ((a, b) if k % 2 else (c,) if k % 4 else (a, c))]
+    baskets = pd.DataFrame(rows, columns=["basket_id", "item"]).astype({"item": object})
+    pair = pd.DataFrame({"kind": ["planted"], "antecedent": [str(b)], "consequent": [str(a)]})
+    tables, drawn = every_table_and_chart(baskets, pair.assign(confidence=1.0, lift=1.5))
+    assert all(len(t) for t in tables)
+    pages = [show(t)._repr_html_() for t in tables] + [chart.svg() for chart in drawn]
+    assert all(mark not in page for page in pages for mark in ("<script", "<img", "onerror=alert(1)>"))
+    assert tables[6]["found"].all()
+    assert tables[4]["if"].map(type).eq(str).all()
+
+
+def test_items_and_own_categories_stay_apart_before_they_have_names():
+    rows = [(u, i, c, "buy", u, DAY_ONE) for u in range(9) for i, c in ((11, 1), (21, 2))]
+    sets = {frozenset(s) for s in ar.frequent(ar.baskets(events(rows), level="both"), min_support=0.5)["itemset"]}
+    assert {"11", "2"} in sets
+    assert not any({"11", "1"} <= s or {"21", "2"} <= s for s in sets)
+
+
 # privacy
 
 
@@ -319,6 +374,26 @@ def test_each_association_is_shown_once():
     baskets = pd.DataFrame({"basket_id": [0, 0, 1, 1, 2], "item": ["a", "b", "a", "b", "a"]})
     rules = ar.confident(ar.frequent(baskets, min_support=0.1), min_confidence=0)
     assert ar.readable(ar.strongest(rules))[["if", "then"]].to_numpy().tolist() == [["b", "a"]]
+
+
+def test_the_square_shows_both_directions():
+    baskets = pd.DataFrame({"basket_id": [0, 0, 1, 1, 2], "item": ["a", "b", "a", "b", "a"]})
+    square = ar.matrix(ar.confident(ar.frequent(baskets, min_support=0.1), min_confidence=0))
+    assert (square.loc["b", "a"], square.loc["a", "b"]) == (1, pytest.approx(2 / 3))
+    assert square.isna().to_numpy().diagonal().all()
+
+
+def test_the_square_stays_small():
+    found = ar.find_rules(simulate_baskets(4_000, seed=3), **SETTINGS | {"correction": "none"})
+    assert ar.matrix(found, most=6).shape == (6, 6)
+    assert ar.matrix(found.iloc[:0]).attrs["reason"]
+
+
+def test_both_miners_give_the_same_rules():
+    baskets = simulate_baskets(4_000, seed=3)
+    tree, bits = (ar.find_rules(baskets, **SETTINGS, miner=m) for m in ("fpgrowth", "bitmaps"))
+    assert len(tree) > 20
+    assert tree.equals(bits)
 
 
 def test_basket_choices_say_what_each_leaves():
