@@ -117,6 +117,14 @@ MOVES = [
         rows,
         "weaker rules count",
     ),
+    Move(
+        "40_association_rules",
+        FAST_RULES,
+        (*FAST_RULES, ("discount", 0.2)),
+        "bundles",
+        total("given_away"),
+        "a larger discount gives more away",
+    ),
     Move("42_recommendation", (("k", 5),), (), "compare", total("recall"), "longer lists hold more"),
     Move(
         "43_feedback",
