@@ -5,6 +5,9 @@ The methods themselves, on any baskets, are in `helpers.products.prefixspan` and
 
 from __future__ import annotations
 
+from collections import Counter
+from unicodedata import east_asian_width
+
 import ibis
 import ibis.expr.types as ir
 import numpy as np
@@ -37,8 +40,8 @@ NEXT_COLUMNS = [
     "times_base",
 ]  # fmt: skip
 REPEAT_COLUMNS = [
-    "item", "buyers", "users", "again_rate", "again_rate_ci_low", "again_rate_ci_high", "median_days", "within_days",
-    "within_rate", "within_rate_ci_low", "within_rate_ci_high",
+    "item", "buyers", "users", "again_rate", "again_rate_ci_low", "again_rate_ci_high", "median_days", "within_rate",
+    "within_rate_ci_low", "within_rate_ci_high",
 ]  # fmt: skip
 
 __all__ = ["CORRECTIONS", "SequenceError", "named"]
@@ -335,7 +338,7 @@ def repeats(steps: pd.DataFrame, *, end: pd.Timestamp, days: int, min_cell: int)
     -------
     DataFrame
         item, buyers, users (repeaters), again_rate with its Wilson interval, median_days (from first to second, of
-        those who came back), within_days, within_rate with its interval, hidden; by falling repeaters, item.
+        those who came back), within_rate with its interval, hidden; by falling repeaters, item.
     """
     if steps.empty:
         return missing([*REPEAT_COLUMNS, "hidden"], steps.attrs.get("reason", "no baskets"))
@@ -349,11 +352,10 @@ def repeats(steps: pd.DataFrame, *, end: pd.Timestamp, days: int, min_cell: int)
     if not rows:
         return missing([*REPEAT_COLUMNS, "hidden"], f"no item was taken by {min_cell} people")
     names = ["item", "buyers", "users", "median_days", *REPEAT_COLUMNS[-3:]]
-    table = pd.DataFrame(rows, columns=names).assign(within_days=days)
+    table = pd.DataFrame(rows, columns=names)
     table = add_rate(table, successes="users", trials="buyers", name="again_rate")[REPEAT_COLUMNS]
     table = table.sort_values(["users", "item"], ascending=[False, True], kind="stable", ignore_index=True)
-    lost = [c for c in REPEAT_COLUMNS[3:] if c != "within_days"]
-    return suppress(table, count="users", min_cell=min_cell, values=lost, additive=False)
+    return suppress(table, count="users", min_cell=min_cell, values=REPEAT_COLUMNS[3:], additive=False)
 
 
 def _first_two(steps: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
@@ -455,7 +457,24 @@ def next_matrix(next_items: pd.DataFrame, *, rows: int = 10) -> pd.DataFrame:
     own = next_items[next_items["last"].isin(last)]
     wide = own.pivot(index="last", columns="next", values="next_rate").reindex(last.tolist())
     across = own["next"].drop_duplicates().head(rows)
-    return wide[across.tolist()].rename_axis(index=None, columns=None)
+    brief = brief_labels([*last, *across])
+    return wide[across.tolist()].rename(index=brief, columns=brief).rename_axis(index=None, columns=None)
+
+
+def brief_labels(labels: list[str], *, width: int = 20) -> dict[str, str]:
+    """Labels that fit into a picture: a Chinese character is as wide as two letters; equal ones get a number.
+
+    >>> list(brief_labels(["tea", "a very long name of a good", "很长很长很长很长很长的商品名"]).values())
+    ['tea', 'a very long name of…', '很长很长很长很长很…']
+    """
+    seen: Counter[str] = Counter()
+    brief = {}
+    for label in dict.fromkeys(labels):
+        wide = np.cumsum([1 + (east_asian_width(c) in "WF") for c in label])
+        text = label if not len(wide) or wide[-1] <= width else label[: int((wide < width).sum())] + "…"
+        seen[text] += 1
+        brief[label] = text if seen[text] == 1 else f"{text} ({seen[text]})"
+    return brief
 
 
 def flows(good: pd.DataFrame, patterns: pd.DataFrame) -> pd.DataFrame:
@@ -473,14 +492,16 @@ def flows(good: pd.DataFrame, patterns: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        sofar, then (texts), users, going_on_share; each arrow once, in the order of `good`.
+        sofar, then (texts; long names are cut), users, going_on_share; each arrow once, in the order of `good`.
     """
     columns = ["sofar", "then", "users", "going_on_share"]
     if good.empty:
         return missing(columns, good.attrs.get("reason", "no sequences"))
     counts = dict(zip(patterns["pattern"], patterns["count"].tolist(), strict=True))
     arrow = dict.fromkeys((p[:k], p[: k + 1]) for p in good["pattern"] for k in range(1, len(p)))
-    rows = [(arrows(a), arrows(b[-1:]), counts[b], counts[b] / counts[a]) for a, b in arrow]
+    brief = brief_labels(sorted({item for p in good["pattern"] for element in p for item in element}))
+    cut = {p: arrows(tuple(tuple(map(brief.get, e)) for e in p)) for pair in arrow for p in (*pair, pair[1][-1:])}
+    rows = [(cut[a], cut[b[-1:]], counts[b], counts[b] / counts[a]) for a, b in arrow]
     return pd.DataFrame(rows, columns=columns)
 
 
