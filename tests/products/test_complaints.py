@@ -20,8 +20,9 @@ def complaining(texts: list) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("text", "topic"),
     [
-        ("快递太慢，物流不更新", "logistics"), ("尺码偏小", "size"), ("客服不回", "service"), ("包装破了盒子也坏", "packaging"),
-        ("降价不给补差价", "price"), ("用了就坏", "quality"), ("Ｓｈｉｐｐｉｎｇ slow", "logistics"), ("嗯", "other"), (None, "other"),
+        ("快递太慢，物流不更新", "logistics"), ("尺码偏小", "size"), ("客服不回", "service"),
+        ("包装破了盒子也坏", "packaging"), ("降价不给补差价", "price"), ("用了就坏", "quality"),
+        ("Ｓｈｉｐｐｉｎｇ slow", "logistics"), ("嗯", "other"), (None, "other"),
     ],
 )  # fmt: skip
 def test_topic_of(text, topic):
