@@ -228,12 +228,16 @@ def fit(table: pd.DataFrame, *, weights: np.ndarray | None = None, start: Parame
     return Fit(Parameters(*map(float, np.exp(logs))), -float(value), int(rows.count.sum()), _covariance(logs, rows))
 
 
-def refit(table: pd.DataFrame, *, weights: np.ndarray, start: Parameters) -> Parameters:
-    """The maximum for reweighted customers, such as a bootstrap sample, inside the search box or on its edge."""
-    return Parameters(*map(float, np.exp(_maximum(group(table, weights=weights), start))))
+def refit(table: pd.DataFrame, *, weights: np.ndarray, start: Fit) -> Parameters:
+    """The maximum for reweighted customers, such as a bootstrap sample, inside the search box or on its edge.
+
+    It begins at a fit of all of them and steps by its curvature, so that few steps do.
+    """
+    rows = group(table, weights=weights)
+    return Parameters(*map(float, np.exp(_maximum(rows, start.parameters, start.covariance * start.customers))))
 
 
-def _maximum(rows: _Rows, start: Parameters | None) -> np.ndarray:
+def _maximum(rows: _Rows, start: Parameters | None, inverse: np.ndarray | None = None) -> np.ndarray:
     """Logs of the best parameters inside a wide box; time is scaled by its mean on the way."""
     if not (rows.x > 0).any():
         raise FitError("no customer bought again; wait until there are repeat purchases")
@@ -247,14 +251,23 @@ def _maximum(rows: _Rows, start: Parameters | None) -> np.ndarray:
         value, gradient = _loss(at, scaled)
         return value / total, gradient / total
 
-    best = min((climb(mean_loss, s) for s in _starts(scaled, start, scale)), key=lambda found: found[1])
+    best = min(
+        (climb(mean_loss, s, inverse=inverse) for s in _starts(scaled, start, scale)), key=lambda found: found[1]
+    )
     return best[0] + np.array([0, np.log(scale), 0, 0])
 
 
-def climb(loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, *, edge: float = EDGE) -> tuple:
+def climb(
+    loss: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    start: np.ndarray,
+    *,
+    edge: float = EDGE,
+    inverse: np.ndarray | None = None,
+) -> tuple:
     """Where a smooth loss (with its gradient) is smallest inside the box ±edge, and its value there, by BFGS.
 
-    Outside the box the loss goes on at its value on the edge and rises with the distance.
+    `inverse` is a first guess of the inverse of the curvature. Outside the box the loss goes on at its value on the
+    edge and rises with the distance.
     """
 
     def boxed(at: np.ndarray) -> tuple[float, np.ndarray]:
@@ -263,7 +276,8 @@ def climb(loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndar
         return value + ((at - inside) ** 2).sum(), np.where(at == inside, gradient, 2 * (at - inside))
 
     with np.errstate(all="ignore"):
-        found = minimize(boxed, start, jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 300})
+        options = {"gtol": 1e-7, "maxiter": 300, "hess_inv0": inverse}
+        found = minimize(boxed, start, jac=True, method="BFGS", options=options)
     at = np.clip(found.x, -edge, edge)
     return at, loss(at)[0]
 
@@ -302,7 +316,8 @@ def _covariance(logs: np.ndarray, rows: _Rows, step: float = 1e-4) -> np.ndarray
         raise FitError(
             "the likelihood is flat at its maximum: the parameters cannot be told apart; take more customers"
         )
-    return np.linalg.inv(curvature)
+    inverse = np.linalg.inv(curvature)
+    return (inverse + inverse.T) / 2
 
 
 def p_alive(parameters: Parameters, table: pd.DataFrame) -> np.ndarray:
@@ -419,11 +434,14 @@ def expected_since_first(parameters: Parameters, time: np.ndarray) -> np.ndarray
 def _integral(
     parameters: Parameters, x: np.ndarray, age: np.ndarray, horizon: float | np.ndarray, discount: float
 ) -> np.ndarray:
-    horizon, total = np.asarray(horizon, float), np.zeros(len(x))
+    # many customers share frequency and age: the costly hypergeometric function is needed once for each such pair
+    keys, place = np.unique(np.column_stack(np.broadcast_arrays(x, age, horizon)), axis=0, return_inverse=True)
+    x, age, horizon = keys.T
+    total = np.zeros(len(keys))
     for node, weight in zip((1 + NODES) / 2, WEIGHTS / 2, strict=True):
         ahead = horizon * node**2  # more nodes near now, where the rate falls fastest
         total += weight * 2 * node * horizon * np.exp(-discount * ahead) * purchase_rate(parameters, x, age, ahead)
-    return total
+    return total[place.reshape(-1)]
 
 
 def simulate_future(
@@ -453,8 +471,11 @@ def simulate_future(
     rate = rng.gamma(r + x) / (alpha + age)
     leave = np.maximum(rng.beta(a, b + x), 1e-12)
     last = np.where(rng.random(len(x)) < p_alive(parameters, table), rng.geometric(leave), 0)
-    bought = rng.poisson(rate[:, None] * np.asarray(steps, float)).cumsum(axis=1)
-    return np.minimum(bought, last[:, None])
+    counts = np.zeros((len(x), len(steps)), np.int64)
+    here = last > 0
+    bought = rng.poisson(rate[here, None] * np.asarray(steps, float)).cumsum(axis=1)
+    counts[here] = np.minimum(bought, last[here, None])
+    return counts
 
 
 def simulate(parameters: Parameters, *, ages: np.ndarray, seed: int) -> pd.DataFrame:

@@ -22,9 +22,7 @@ from helpers.privacy import suppress
 STAGES = ("new", "no order yet", "active", "at risk", "probably gone")
 TIERS = ("high", "middle", "low")
 TOP, MIDDLE = 0.2, 0.5
-TOP, MIDDLE = 0.2, 0.5
 NEW_WEEKS = 4.0
-PRESENT, GONE = 0.7, 0.3
 PRESENT, GONE = 0.7, 0.3
 ACTIONS = {
     ("new", "*"): "welcome, and help with the first choice; no discount yet",
@@ -38,7 +36,6 @@ ACTIONS = {
     ("probably gone", "high"): "win back by hand: few people, worth an hour",
     ("probably gone", "*"): "let go: stop paying for messages",
 }
-"""Stage and value tier → what a small shop would do; '*' stands for all other tiers."""
 """Stage and value tier → what a small shop would do; '*' stands for all other tiers."""
 
 

@@ -168,17 +168,58 @@ def expected_amount(spend: Spend, table: pd.DataFrame) -> np.ndarray:
     return spend.p * (spend.v + x * np.nan_to_num(m)) / (spend.p * x + spend.q - 1)
 
 
+def dispersion(spend: Spend, table: pd.DataFrame) -> float:
+    """How many times more a customer's amounts vary than the model says, ≥ 1; by moments.
+
+    φ = Σ (x − 1) s² / Σ (x − 1) E[ζ² | x, m] / p, with s² the variance of a customer's x amounts and the model's mean
+    square E[ζ² | x, m] = p² (v + x m)² / ((p x + q − 1)(p x + q − 2)). The mean amounts stay right when φ is large, but
+    totals are less certain: real amounts have longer tails than a gamma distribution.
+
+    Parameters
+    ----------
+    spend : Spend
+        p, q, v.
+    table : DataFrame
+        As for `log_likelihood`, with amount_variance s² (missing where x < 2).
+
+    Returns
+    -------
+    float
+        1 where amounts vary less than the model says, and where no customer has two.
+
+    Examples
+    --------
+    x = 2, m = 3, p = 2, q = 2, v = 4: E[ζ²] = 4 · 100 / (5 · 4) = 20, so the model's variance is 10.
+
+    >>> one = pd.DataFrame({"frequency": [2], "monetary": [3.0], "amount_variance": [25.0]})
+    >>> round(dispersion(Spend(2, 2, 4), one), 6)
+    2.5
+    """
+    if "amount_variance" not in table.columns:
+        return 1.0
+    known = table[(table["frequency"] > 1) & (table["monetary"] > 0) & table["amount_variance"].notna()]
+    x, m, variance = (known[c].to_numpy(float) for c in ("frequency", "monetary", "amount_variance"))
+    shape = spend.p * x + spend.q
+    usable = shape > 2
+    if not usable.any():
+        return 1.0
+    square = (spend.p * (spend.v + x * m)) ** 2 / np.where(usable, (shape - 1) * (shape - 2), 1)
+    weight = (x - 1) * usable
+    return max(1.0, float((weight @ variance) / (weight @ square / spend.p)))
+
+
 def simulate_amounts(
-    spend: Spend, table: pd.DataFrame, *, purchases: np.ndarray, rng: np.random.Generator
+    spend: Spend, table: pd.DataFrame, *, purchases: np.ndarray, rng: np.random.Generator, dispersion: float = 1.0
 ) -> np.ndarray:
     """One random total amount of `purchases` further orders of each customer: own rate ν drawn, then the orders.
 
-    ν | x, m ~ gamma (p x + q, v + x m), and the sum of n orders is gamma (p n, ν).
+    ν | x, m ~ gamma (p x + q, v + x m), and the sum of n orders is φ · gamma (p n / φ, ν): its mean is p n / ν whatever
+    the `dispersion` φ, its variance φ times that of the model.
     """
     x, m = table["frequency"].to_numpy(float), table["monetary"].to_numpy(float, na_value=np.nan)
     x = np.where(np.nan_to_num(m) > 0, x, 0)
     rate = rng.gamma(spend.p * x + spend.q) / (spend.v + x * np.nan_to_num(m))
-    return rng.gamma(spend.p * np.asarray(purchases, float)) / rate
+    return dispersion * rng.gamma(spend.p * np.asarray(purchases, float) / dispersion) / rate
 
 
 def spend_frequency(table: pd.DataFrame, *, level: float = 0.95) -> Estimate:

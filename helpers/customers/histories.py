@@ -17,7 +17,7 @@ from helpers.engine import hold
 from helpers.findings import missing
 
 STARTS = ("registration", "first order")
-HISTORY = ("user_id", "frequency", "recency", "T", "monetary", "later_orders", "later_spend")
+HISTORY = ("user_id", "frequency", "recency", "T", "monetary", "later_orders", "later_spend", "amount_variance")
 
 
 class LifetimeError(ValueError):
@@ -195,7 +195,8 @@ def histories(
     DataFrame
         One row a customer, by user_id: user_id, frequency x, recency (weeks from the start to the last order; 0 where
         x = 0), T (weeks from the start to the end of `until`), monetary (mean paid a counted day; missing where x = 0),
-        later_orders, later_spend (days with an order, and paid, after `until`). `attrs['start']` names the start.
+        later_orders, later_spend (days with an order, and paid, after `until`), amount_variance (of the paid amounts
+        of counted days, within the customer; missing where x < 2). `attrs['start']` names the start.
         Customers whose clock starts after `until` are left out. Empty with a reason when there is none.
 
     Examples
@@ -211,8 +212,21 @@ def histories(
     if start not in STARTS:
         raise LifetimeError(f"start: {start!r} is not known; give one of {', '.join(STARTS)}")
     until = weeks.index[-1] if until is None else pd.Timestamp(until)
-    table = _sums(days, until, weeks.index[-1])
-    joined = _joined(users, weeks.index[0]) if start == "registration" else None
+    return from_sums(*sums(days, users, weeks=weeks, until=until), weeks=weeks, until=until, start=start)
+
+
+def sums(
+    days: ir.Table, users: ir.Table | None, *, weeks: pd.Series, until: pd.Timestamp
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """What `histories` reads from the log, the same for each clock and start: sums by customer, and registrations."""
+    return _sums(days, until, weeks.index[-1]), _joined(users, weeks.index[0])
+
+
+def from_sums(
+    table: pd.DataFrame, joined: pd.DataFrame | None, *, weeks: pd.Series, until: pd.Timestamp, start: str
+) -> pd.DataFrame:
+    """`histories` from what `sums` read."""
+    joined = joined if start == "registration" else None
     if joined is not None:
         table = joined.merge(table, on="user_id", how="left")
         table = _from_registration(table[table["origin"] <= until], weeks, until)
@@ -231,6 +245,7 @@ def _sums(days: ir.Table, until: pd.Timestamp, last: pd.Timestamp) -> pd.DataFra
     sums = days.group_by("user_id").agg(
         orders=_.count(where=early),
         spend=_.paid.sum(where=early),
+        squares=(_.paid * _.paid).sum(where=early),
         first=_.day.min(where=early),
         last=_.day.max(where=early),
         first_spend=_.paid.argmin(_.day, where=early),
@@ -254,8 +269,9 @@ def _from_first_order(table: pd.DataFrame, weeks: pd.Series, until: pd.Timestamp
     begin = weeks.reindex(table["first"]).to_numpy()
     x = table["orders"].to_numpy() - 1
     amount = (table["spend"] - table["first_spend"]) / np.where(x > 0, x, 1)
+    squares = table["squares"] - table["first_spend"] ** 2
     recency = weeks.reindex(table["last"]).to_numpy() - begin
-    return _filled(table, x, recency, weeks[until] - begin, amount)
+    return _filled(table, x, recency, weeks[until] - begin, amount, squares)
 
 
 def _from_registration(table: pd.DataFrame, weeks: pd.Series, until: pd.Timestamp) -> pd.DataFrame:
@@ -267,15 +283,17 @@ def _from_registration(table: pd.DataFrame, weeks: pd.Series, until: pd.Timestam
     x = table["orders"].fillna(0).astype(int).to_numpy()
     last = weeks.reindex(table["last"]).to_numpy()
     recency = np.where(x > 0, np.nan_to_num(last) - begin, 0.0)
-    return _filled(table, x, recency, weeks[until] - begin, table["spend"] / np.where(x > 0, x, 1))
+    amount = table["spend"] / np.where(x > 0, x, 1)
+    return _filled(table, x, recency, weeks[until] - begin, amount, table["squares"])
 
 
 def _filled(
-    table: pd.DataFrame, x: np.ndarray, recency: np.ndarray, age: np.ndarray, amount: pd.Series
+    table: pd.DataFrame, x: np.ndarray, recency: np.ndarray, age: np.ndarray, amount: pd.Series, squares: pd.Series
 ) -> pd.DataFrame:
     later = table[["later_orders", "later_spend"]].fillna(0).astype({"later_orders": "int64"})
     recency = np.minimum(np.where(x > 0, recency, 0.0), age)
-    known = {"frequency": x, "recency": recency, "T": age, "monetary": amount.where(x > 0)}
+    variance = ((squares - x * amount**2) / np.maximum(x - 1, 1)).clip(lower=0).where(x > 1)
+    known = {"frequency": x, "recency": recency, "T": age, "monetary": amount.where(x > 0), "amount_variance": variance}
     return table[["user_id"]].assign(**known, **{c: later[c] for c in later})
 
 

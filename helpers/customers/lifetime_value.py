@@ -2,13 +2,16 @@
 
 Purchases by BG/NBD (`bgnbd`), amounts by Gamma-Gamma (`gamma_gamma`), intervals by refits on resampled customers and
 simulated futures. A purchase is a *day* with an order; times are weeks. Main reference: [faderhardielee2005b].
+
+The customers of one shop share its weeks: advertising, weather and news move all of them together. How much, the weekly
+totals of the past tell (`shared_weeks`), and the simulated futures draw such weeks, too.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ibis.expr.types as ir
 import numpy as np
@@ -18,13 +21,27 @@ from ibis import _
 from helpers.customers import bgnbd, gamma_gamma
 from helpers.customers.bgnbd import FitError, Parameters
 from helpers.customers.gamma_gamma import Spend
-from helpers.customers.histories import STARTS, clock, histories
+from helpers.customers.histories import STARTS, clock, from_sums, sums
 from helpers.findings import missing
 from helpers.intervals import add_rate
 from helpers.privacy import suppress
 
+FEWEST_WEEKS = 8
+"""From fewer weeks the scatter that customers share cannot be told from chance; it is then taken as 0."""
 HOLDOUT = ("quantity", "actual", "expected", "ci_low", "ci_high", "covered", "error_rate")
 # -- the model --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shared:
+    """How much the weeks of the shop scatter for all customers together.
+
+    `week` is the variance τ² of a week's factor, `level` that of the mean factor of the weeks that the model learnt
+    from, τ² Σ E_w² / (Σ E_w)²: the fitted rates hold their luck.
+    """
+
+    week: float = 0.0
+    level: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +54,8 @@ class Model:
     draws: tuple[tuple[Parameters, Spend | None], ...] = ()
     reason: str = ""
     spend_reason: str = ""
+    shared: Shared = Shared()
+    dispersion: float = 1.0
 
     @property
     def why_no_money(self) -> str:
@@ -74,17 +93,109 @@ def fit(table: pd.DataFrame, *, boots: int = 50, seed: int = 33) -> Model:
     rng, draws = np.random.default_rng(seed), []
     share = np.full(len(table), 1 / len(table))
     for _number in range(boots):
-        draws += _redrawn(table, rng.multinomial(len(table), share), purchases.parameters, spend)
-    return Model(table, purchases, spend, tuple(draws), spend_reason=why)
+        draws += _redrawn(table, rng.multinomial(len(table), share), purchases, spend)
+    extra = gamma_gamma.dispersion(spend, table) if spend else 1.0
+    return Model(table, purchases, spend, tuple(draws), spend_reason=why, dispersion=extra)
 
 
-def _redrawn(table: pd.DataFrame, weights: np.ndarray, start: Parameters, spend: Spend | None) -> list:
+def _redrawn(table: pd.DataFrame, weights: np.ndarray, start: bgnbd.Fit, spend: Spend | None) -> list:
     """One refit; none where the resample allows none (no repeat customer in it)."""
     try:
         again = gamma_gamma.fit(table, weights=weights, start=spend) if spend else None
         return [(bgnbd.refit(table, weights=weights, start=start), again)]
     except FitError:
         return []
+
+
+def week_variance(actual: np.ndarray, expected: np.ndarray) -> Shared:
+    """Variance of the factor that all customers share in a week, by moments; 0…∞, 0: the weeks scatter by chance only.
+
+    With N_w purchases in week w, E_w = expected_w · Σ N / Σ expected, and factors of mean 1 and variance τ²,
+    Var N_w = E_w + τ² E_w². So τ² = max(0, Σ (n / (n − 1) · (N_w − E_w)² − E_w) / Σ E_w²).
+    A week's factor moves with τ, standard deviation: 0.05 means that weeks differ by about 5 % for reasons of the shop.
+
+    Parameters
+    ----------
+    actual, expected : arrays
+        Purchases of all customers in each of n weeks, and what the model expects; n below 8 gives 0.
+
+    Returns
+    -------
+    Shared
+
+    References
+    ----------
+    McCullagh and Nelder (1989), overdispersion: mccullagh1989.
+
+    Examples
+    --------
+    Eight weeks of 100 expected, ± 20 in turn: (8/7 · 400 − 100) / 100² = 0.0357.
+
+    >>> round(week_variance(np.array([120.0, 80.0] * 4), np.full(8, 100.0)).week, 4)
+    0.0357
+    """
+    n = len(actual)
+    if n < FEWEST_WEEKS or not (actual.sum() > 0 and expected.sum() > 0):
+        return Shared()
+    mean = expected * actual.sum() / expected.sum()
+    squares = (mean**2).sum()
+    week = max(0.0, float((n / (n - 1) * (actual - mean) ** 2 - mean).sum() / squares))
+    return Shared(week, week * float(squares / mean.sum() ** 2))
+
+
+def shared_weeks(model: Model, days: ir.Table, *, weeks: pd.Series, until: pd.Timestamp | None = None) -> Model:
+    """The model with the scatter that its customers share, measured on the weeks that it learnt from.
+
+    Parameters
+    ----------
+    model : Model
+        From `fit`.
+    days : Ibis table
+        From `order_days`.
+    weeks : Series
+        From `clock`, as the model's histories.
+    until : day, optional
+        Last day of the calibration, as the model's histories; by default the window's last day. No later day is read.
+
+    Returns
+    -------
+    Model
+        The same, with `shared` from `week_variance` on whole calendar weeks; unchanged without a fit.
+    """
+    if model.purchases is None:
+        return model
+    until = weeks.index[-1] if until is None else pd.Timestamp(until)
+    ends = weeks.index[6::7]
+    ends = ends[ends <= until]
+    if not len(ends):
+        return model
+    actual, expected = _weekly(days, model.table, ends), _expected_by(model, weeks, ends, until)
+    return replace(model, shared=week_variance(np.diff(actual, prepend=0), np.diff(expected, prepend=0)))
+
+
+def _expected_by(model: Model, weeks: pd.Series, ends: pd.DatetimeIndex, until: pd.Timestamp) -> np.ndarray:
+    """Cumulative purchases that the model expects when it knows only when each clock started."""
+    born, size = np.unique((weeks[until] - model.table["T"]).round(9), return_counts=True)
+    ages = np.maximum(weeks[ends].to_numpy()[:, None] - born, 0.0)
+    expected = bgnbd.expected_since_first(model.purchases.parameters, ages.reshape(-1))
+    return expected.reshape(ages.shape) @ size
+
+
+def scatter(model: Model) -> pd.DataFrame:
+    """What makes totals less certain than the model of independent customers says.
+
+    Returns
+    -------
+    DataFrame
+        Two rows: source, value, harmless (the value that adds nothing). 'weeks': τ, the standard deviation of a week's
+        factor; 'amounts': φ of `gamma_gamma.dispersion`. Empty with a reason without a model.
+    """
+    columns = ("source", "value", "harmless")
+    if model.purchases is None:
+        return missing(columns, model.reason)
+    rows = [("weeks shared by all: τ", math.sqrt(model.shared.week), 0.0)]
+    rows += [("amounts of a customer: φ", model.dispersion, 1.0)] if model.spend else []
+    return pd.DataFrame(rows, columns=list(columns))
 
 
 def parameters(model: Model) -> pd.DataFrame:
@@ -129,10 +240,13 @@ def _named(purchases: Parameters, spend: Spend | None) -> dict[str, float]:
 def futures(model: Model, *, steps: Sequence[float], each: int = 5, seed: int = 33) -> tuple[np.ndarray, np.ndarray]:
     """Simulated futures of all customers together: what is unknown of the parameters, of the people, and of chance.
 
+    Weeks are good or bad for all: each future draws a level (gamma, mean 1, variance `shared.level`), and for each step
+    of l weeks a factor (gamma, mean 1, variance τ² / l, at most τ²). Steps are so much longer or shorter.
+
     Parameters
     ----------
     model : Model
-        From `fit`, with draws.
+        From `fit`, with draws; `shared` from `shared_weeks`, else customers are taken as independent.
     steps : sequence of float
         Lengths of the successive steps, weeks, > 0.
     each : int
@@ -146,21 +260,33 @@ def futures(model: Model, *, steps: Sequence[float], each: int = 5, seed: int = 
         Future × step: sums over customers within the step. Spend is missing where amounts cannot be modelled.
     """
     rng, bought, paid = np.random.default_rng(seed), [], []
+    steps, people = np.asarray(steps, float), pd.DataFrame(model.table)
+    people.attrs = {}  # pandas would copy them with each column
     for purchases, spend in model.draws:
         for _number in range(each):
-            counts = bgnbd.simulate_future(purchases, model.table, steps=np.asarray(steps, float), rng=rng)
+            lived = steps * _factor(model.shared.level, rng) * _factor(model.shared.week / np.maximum(steps, 1), rng)
+            counts = bgnbd.simulate_future(purchases, people, steps=lived, rng=rng)
             within = np.diff(counts, axis=1, prepend=0)
             bought.append(within.sum(axis=0))
-            paid.append(_amounts(model, spend, within, rng) if spend else np.full(len(steps), np.nan))
+            paid.append(
+                _amounts(people, spend, within, model.dispersion, rng) if spend else np.full(len(steps), np.nan)
+            )
     return np.array(bought).reshape(-1, len(steps)), np.array(paid).reshape(-1, len(steps))
 
 
-def _amounts(model: Model, spend: Spend, within: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _factor(variance: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Gamma with mean 1 and the given variance; 1 where it is 0."""
+    shape = 1 / np.maximum(variance, 1e-9)
+    return rng.gamma(shape) / shape
+
+
+def _amounts(
+    people: pd.DataFrame, spend: Spend, within: np.ndarray, dispersion: float, rng: np.random.Generator
+) -> np.ndarray:
     total = within.sum(axis=1)
-    buyers = np.flatnonzero(total)
-    amounts = gamma_gamma.simulate_amounts(spend, model.table.iloc[buyers], purchases=total[buyers], rng=rng)
+    amounts = gamma_gamma.simulate_amounts(spend, people, purchases=total, rng=rng, dispersion=dispersion)
     # an order's amount does not depend on its step: a customer's total is shared out by the number of orders
-    return (amounts / total[buyers]) @ within[buyers]
+    return (amounts / np.maximum(total, 1)) @ within
 
 
 def bounds(values: np.ndarray, level: float) -> tuple[float, float]:
@@ -232,10 +358,11 @@ def clocks_compared(
     columns = ("start", "counted", "customers", "actual", "expected", "error_rate")
     rows, reason = [], "no customer bought in the window"
     plans = {"nothing": ("", None), "busy days": (busy_days, None), "busy days, campaigns": (busy_days, campaigns)}
+    read = sums(days, users, weeks=clock(window), until=until)
     for start in reversed(STARTS):
         for word, (busy, sizes) in plans.items():
             weeks = clock(window, busy_days=busy, campaigns=sizes)
-            table = histories(days, users, weeks=weeks, until=until, start=start)
+            table = from_sums(*read, weeks=weeks, until=until, start=start)
             model = fit(table, boots=0)
             if model.purchases is None or table.attrs["start"] != start:
                 reason = model.reason or reason
@@ -263,12 +390,9 @@ def tracking(model: Model, days: ir.Table, *, weeks: pd.Series, until: pd.Timest
     ends = weeks.index[6::7]
     ends = ends if len(ends) and ends[-1] == weeks.index[-1] else ends.append(weeks.index[-1:])
     table = model.table
-    origin = weeks[until] - table["T"].to_numpy()
-    born, size = np.unique(origin, return_counts=True)
     fitted = model.purchases.parameters
-    expected = [size @ bgnbd.expected_since_first(fitted, np.maximum(weeks[e] - born, 0.0)) for e in ends]
-    actual = _weekly(days, table, ends)
-    parts = [_series(ends, "actual", actual), _series(ends, "model", np.array(expected))]
+    actual, expected = _weekly(days, table, ends), _expected_by(model, weeks, ends, until)
+    parts = [_series(ends, "actual", actual), _series(ends, "model", expected)]
     after = ends[ends > until]
     if len(after):
         steps = np.diff(weeks[after].to_numpy(), prepend=weeks[until])

@@ -59,6 +59,39 @@ def test_simulated_amounts_have_the_expected_mean() -> None:
     assert drawn.mean() / 3 == pytest.approx(gamma_gamma.expected_amount(true, table).mean(), rel=0.03)
 
 
+def orders(n: int, seed: int, shape: float) -> pd.DataFrame:
+    """Customers with six orders each: gamma (shape) amounts about own means, 4 / gamma (4, 30)."""
+    rng = np.random.default_rng(seed)
+    amounts = rng.gamma(shape, size=(n, 6)) / shape * (4.0 / rng.gamma(4.0, 1 / 30.0, n))[:, None]
+    return pd.DataFrame(
+        {"frequency": 6, "monetary": amounts.mean(axis=1), "amount_variance": amounts.var(axis=1, ddof=1)}
+    )
+
+
+def test_amounts_with_longer_tails_are_more_dispersed() -> None:
+    # the model has p = 4, so amounts of shape 4 have φ = 1, and amounts of shape 1 vary four times as much
+    found = [gamma_gamma.dispersion(Spend(4.0, 4.0, 30.0), orders(20_000, 1, shape)) for shape in (4.0, 1.0)]
+    assert found[0] == pytest.approx(1.0, abs=0.1) and found[1] == pytest.approx(4.0, rel=0.2)
+
+
+def test_dispersion_keeps_the_mean_and_multiplies_the_variance() -> None:
+    # x = 10⁹ amounts of mean 20: ν = p / 20 for sure, so 3 orders have mean 60 and variance φ · 3 · 20² / p
+    known, rng = pd.DataFrame({"frequency": [1e9] * 40_000, "monetary": 20.0}), np.random.default_rng(2)
+    drawn = gamma_gamma.simulate_amounts(
+        Spend(4.0, 4.0, 30.0), known, purchases=np.full(40_000, 3), rng=rng, dispersion=2.5
+    )
+    assert drawn.mean() == pytest.approx(60, rel=0.01) and drawn.var() == pytest.approx(2.5 * 300, rel=0.05)
+
+
+def test_dispersion_without_two_amounts_is_one() -> None:
+    single = pd.DataFrame({"frequency": [1, 0], "monetary": [5.0, np.nan], "amount_variance": np.nan})
+    assert (
+        gamma_gamma.dispersion(Spend(1, 2, 3), single)
+        == gamma_gamma.dispersion(Spend(1, 2, 3), single.iloc[:, :2])
+        == 1
+    )
+
+
 def test_independent_skewed_amounts_have_no_correlation() -> None:
     inside = [gamma_gamma.spend_frequency(people(Spend(1.0, 4.0, 30.0), 400, s)).covers(0.0) for s in range(100)]
     assert 88 <= sum(inside) <= 99

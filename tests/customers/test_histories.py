@@ -33,14 +33,17 @@ def crowd(seed: int, users: int = 125) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def by_hand(lines: pd.DataFrame, users: pd.DataFrame | None, size: dict) -> dict:
-    """user → (x, recency, T, monetary, later orders), counted day by day."""
+    """user → (x, recency, T, monetary, later orders, variance of amounts), counted day by day."""
+
+    calendar = list(pd.date_range(*WINDOW))
 
     def span(first, last) -> float:  # weeks of the days after `first` up to `last`
-        return sum(size.get(d, 1.0) for d in pd.date_range(first, last)[1:]) / 7
+        return sum(size.get(d, 1.0) for d in calendar if first < d <= last) / 7
 
     found = {}
-    for user in range(125) if users is not None else sorted(set(lines["user_id"])):
-        own = lines[lines["user_id"] == user]
+    lines_of, nobody = dict(list(lines.groupby("user_id"))), lines.head(0)
+    for user in range(125) if users is not None else sorted(lines_of):
+        own = lines_of.get(user, nobody)
         paid = {}
         for row in own.itertuples():
             paid[row.day] = paid.get(row.day, 0) + row.quantity * row.unit_price - row.discount
@@ -54,13 +57,15 @@ def by_hand(lines: pd.DataFrame, users: pd.DataFrame | None, size: dict) -> dict
             start, counted = early[0], early[1:]
         else:
             continue
-        mean = np.mean([paid[d] for d in counted]) if counted else np.nan
+        amounts = [paid[d] for d in counted]
+        mean = np.mean(amounts) if counted else np.nan
         found[user] = (
             len(counted),
             span(start, counted[-1]) if counted else 0,
             span(start, CUT),
             mean,
             len(paid) - len(early),
+            np.var(amounts, ddof=1) if len(amounts) > 1 else np.nan,
         )
     return found
 
@@ -74,7 +79,7 @@ def test_random_logs_agree_with_the_oracle(seed: int, start: str) -> None:
     found = histories.histories(days, as_table(users), weeks=weeks, until=CUT, start=start)
     size = {pd.Timestamp("2017-01-05"): 3.0, pd.Timestamp("2017-01-19"): 0.5}
     wanted = by_hand(lines, users if start == "registration" else None, size)
-    columns = ["frequency", "recency", "T", "monetary", "later_orders"]
+    columns = ["frequency", "recency", "T", "monetary", "later_orders", "amount_variance"]
     wanted = pd.DataFrame.from_dict(wanted, orient="index", columns=columns).astype(float)
     pd.testing.assert_frame_equal(found.set_index("user_id")[columns].astype(float), wanted, check_names=False)
 

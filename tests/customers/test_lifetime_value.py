@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from helpers.customers import lifetime_value as lifetime
 from helpers.customers.bgnbd import Parameters
 from helpers.engine import as_table
 from tests.customers.cdnow import transactions
-from tests.customers.shops import BUSY, WINDOW, learnt, shop
+from tests.customers.shops import BUSY, WINDOW, shop
 
 CUT = pd.Timestamp("2017-11-05")
 
@@ -19,8 +21,14 @@ CUT = pd.Timestamp("2017-11-05")
 @pytest.fixture(scope="module")
 def shops() -> list[tuple[lifetime.Model, pd.DataFrame, float]]:
     """Six shops with their models."""
-    made = [learnt(seed, customers=1_000) for seed in range(6)]
-    return [(lifetime.fit(table, boots=15, seed=1), users, ahead) for table, users, ahead in made]
+    made = []
+    for seed in range(6):
+        days, users = shop(seed, 1_000)
+        days, weeks = as_table(days), histories.clock(WINDOW, busy_days=BUSY)
+        model = lifetime.fit(histories.histories(days, as_table(users), weeks=weeks, until=CUT), boots=15, seed=1)
+        ahead = float(weeks.iloc[-1] - weeks[CUT])
+        made.append((lifetime.shared_weeks(model, days, weeks=weeks, until=CUT), users, ahead))
+    return made
 
 
 def test_intervals_of_the_weeks_kept_back_cover_as_promised(shops) -> None:
@@ -66,6 +74,40 @@ def test_simulated_totals_agree_with_expectation() -> None:
     assert drawn.shape == paid.shape == (200, 2) and np.isnan(paid).all() and "same amount" in model.why_no_money
 
 
+def test_week_variance_by_hand() -> None:
+    # n = 8, E = 100: Σ (8/7 · 30² − 100) / Σ 100² = 0.0928571; the level has an eighth of it
+    shared = lifetime.week_variance(np.array([130.0, 70.0] * 4), np.full(8, 50.0))
+    assert (shared.week, shared.level) == pytest.approx((0.0928571, 0.0928571 / 8), rel=1e-5)
+    assert lifetime.week_variance(np.array([101.0, 99.0] * 4), np.full(8, 100.0)) == lifetime.Shared()
+    assert lifetime.week_variance(np.full(7, 9.0), np.full(7, 5.0)) == lifetime.Shared()
+
+
+def test_week_variance_finds_what_the_weeks_were_drawn_with() -> None:
+    rng, expected = np.random.default_rng(1), np.linspace(300, 150, 20)
+    factors = rng.gamma(1 / 0.004, 0.004, (400, 20))
+    found = [lifetime.week_variance(rng.poisson(expected * f), expected).week for f in factors]
+    chance = [lifetime.week_variance(rng.poisson(expected), expected).week for _number in range(400)]
+    assert np.mean(found) == pytest.approx(0.004, rel=0.1) and np.mean(chance) < 0.001
+
+
+def test_shared_weeks_widen_the_futures_by_their_variance(shops) -> None:
+    model = shops[0][0]
+    wide = replace(model, shared=lifetime.Shared(week=0.04, level=0.01))
+    alone, together = (lifetime.futures(m, steps=[4.0], each=25)[0][:, 0] for m in (model, wide))
+    added = together.var() / together.mean() ** 2 - alone.var() / alone.mean() ** 2
+    assert together.mean() == pytest.approx(alone.mean(), rel=0.03)
+    assert added == pytest.approx(0.04 / 4 + 0.01, rel=0.3)  # customers who leave buy a little less in long weeks
+
+
+def test_shared_weeks_read_nothing_after_the_cut() -> None:
+    days, users = shop(2, 600)
+    weeks = histories.clock(WINDOW, busy_days=BUSY)
+    model = lifetime.fit(histories.histories(as_table(days), as_table(users), weeks=weeks, until=CUT), boots=0)
+    cut = days[days["day"] <= CUT]
+    found = [lifetime.shared_weeks(model, as_table(d), weeks=weeks, until=CUT).shared for d in (days, cut)]
+    assert found[0] == found[1] and found[0].week >= 0
+
+
 def test_classes_add_up_to_the_total(shops) -> None:
     model, _, ahead = shops[0]
     classes = lifetime.by_frequency(model, weeks=ahead, min_cell=1)
@@ -93,4 +135,6 @@ def test_degenerate_tables_give_a_reason_everywhere(rows) -> None:
     model, day = lifetime.fit(table, boots=2), as_table(pd.DataFrame({"user_id": [0], "day": [CUT], "paid": [1.0]}))
     made = [lifetime.parameters(model), lifetime.holdout(model, weeks=4), lifetime.by_frequency(model, weeks=4)]
     made += [lifetime.tracking(model, day, weeks=histories.clock(WINDOW), until=CUT), lifetime.alive_curve(model)]
-    assert model.reason and all(t.empty and t.attrs["reason"] for t in made)
+    assert model.reason and lifetime.shared_weeks(model, day, weeks=histories.clock(WINDOW)) is model
+    made.append(lifetime.scatter(model))
+    assert all(t.empty and t.attrs["reason"] for t in made)
