@@ -16,7 +16,6 @@ import pandas as pd
 from helpers.engine import hold
 from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate, rate
-from helpers.privacy import suppress
 from helpers.products import prefixspan as method
 from helpers.products.association_rules import BEHAVIORS, named
 from helpers.products.prefixspan import PATTERN_COLUMNS, SequenceError, TooManyPatterns, arrows
@@ -290,6 +289,12 @@ def readable(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFr
     return pd.DataFrame({"sequence": table["pattern"].map(arrows), **{c: table[c] for c in columns}})
 
 
+def longer(patterns: pd.DataFrame) -> pd.DataFrame:
+    """The patterns of two steps and more; empty, with the reason, where there are none."""
+    few = "no two different goods were taken one after the other by enough people, within the gap and the window"
+    return keep(patterns.assign(several=patterns["length"] > 1), "several", reason=few).drop(columns="several")
+
+
 def length_counts(patterns: pd.DataFrame) -> pd.DataFrame:
     """Number of patterns by length, and how many of them are closed."""
     columns = ["length", "patterns", "closed"]
@@ -332,30 +337,29 @@ def repeats(steps: pd.DataFrame, *, end: pd.Timestamp, days: int, min_cell: int)
     days : int
         The time within which the second one counts.
     min_cell : int
-        Items with fewer repeaters show no numbers of them; items with fewer buyers are left out.
+        Items with fewer repeaters are left out.
 
     Returns
     -------
     DataFrame
         item, buyers, users (repeaters), again_rate with its Wilson interval, median_days (from first to second, of
-        those who came back), within_rate with its interval, hidden; by falling repeaters, item.
+        those who came back), within_rate with its interval; by falling repeaters, item.
     """
     if steps.empty:
-        return missing([*REPEAT_COLUMNS, "hidden"], steps.attrs.get("reason", "no baskets"))
+        return missing(REPEAT_COLUMNS, steps.attrs.get("reason", "no baskets"))
     first, second = _first_two(steps)
     last = _end(end)
     rows = []
     for item, mine in first.groupby("item", sort=True):
         again = second.get(item, pd.Series(dtype=float)).reindex(mine["user"])
-        if len(mine) >= min_cell:
+        if again.notna().sum() >= min_cell:
             rows.append((item, len(mine), int(again.notna().sum()), *_waits(mine["time"], again, last, days)))
     if not rows:
-        return missing([*REPEAT_COLUMNS, "hidden"], f"no item was taken by {min_cell} people")
+        return missing(REPEAT_COLUMNS, f"no item was taken again, in a later basket, by {min_cell} people")
     names = ["item", "buyers", "users", "median_days", *REPEAT_COLUMNS[-3:]]
     table = pd.DataFrame(rows, columns=names)
     table = add_rate(table, successes="users", trials="buyers", name="again_rate")[REPEAT_COLUMNS]
-    table = table.sort_values(["users", "item"], ascending=[False, True], kind="stable", ignore_index=True)
-    return suppress(table, count="users", min_cell=min_cell, values=REPEAT_COLUMNS[3:], additive=False)
+    return table.sort_values(["users", "item"], ascending=[False, True], kind="stable", ignore_index=True)
 
 
 def _first_two(steps: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.Series]]:

@@ -137,10 +137,10 @@ def test_repeats_by_hand():
     assert table.loc["a", "within_rate"] == pytest.approx(1 / 3)
 
 
-def test_few_repeaters_are_hidden_and_few_buyers_left_out():
-    rows = [(u, 0, "a") for u in range(12)] + [(0, 5, "a"), (0, 5, "b")]
-    table = sq.repeats(steps(rows), end=END, days=15, min_cell=10)
-    assert table["item"].tolist() == ["a"] and table["again_rate"].isna().all() and table["hidden"].str.len().all()
+def test_items_with_few_repeaters_are_left_out():
+    rows = [(u, t, "a") for u in range(10) for t in (0, 5)] + [(u, t, "b") for u in range(9) for t in (0, 5)]
+    assert sq.repeats(steps(rows), end=END, days=15, min_cell=10)["item"].tolist() == ["a"]
+    assert "by 11 people" in sq.repeats(steps(rows), end=END, days=15, min_cell=11).attrs["reason"]
 
 
 def test_waiting_by_hand():
@@ -223,7 +223,12 @@ def test_degenerate_logs(rows):
     assert test.patterns.empty and good.attrs["reason"] and sq.first_value(good, "order_lift").reason
     tables = [sq.describe(own), sq.length_counts(found), sq.null_summary(test.runs), sq.flows(good, found)]
     tables += [sq.next_items(own, max_gap_days=9, min_cell=10), sq.repeats(own, end=END, days=9, min_cell=10)]
-    tables += [sq.waiting(own, good, end=END, days=[1]), sq.readable(test.patterns), sq.next_matrix(tables[4])]
+    tables += [
+        sq.waiting(own, good, end=END, days=[1]),
+        sq.longer(found),
+        sq.readable(test.patterns),
+        sq.next_matrix(tables[4]),
+    ]
     assert all("nan" not in repr(show(t)).lower() and "inf" not in repr(show(t)).lower() for t in tables)
 
 
