@@ -394,7 +394,7 @@ def share_positive(
     columns = ["way", "texts", "positive_share", "positive_share_ci_low", "positive_share_ci_high"]
     columns += ["sensitivity_rate", "specificity_rate"]
     if unknown.empty:
-        return missing(columns, "every text has stars")
+        return missing(columns, "there is no text without stars")
     tested = held_out(texts, tested_on="customers", folds=folds, strength=strength, seed=seed)
     if tested.empty:
         return missing(columns, tested.attrs["reason"])
