@@ -445,7 +445,12 @@ def _integral(
 
 
 def simulate_future(
-    parameters: Parameters, table: pd.DataFrame, *, steps: np.ndarray, rng: np.random.Generator
+    parameters: Parameters,
+    table: pd.DataFrame,
+    *,
+    steps: np.ndarray,
+    rng: np.random.Generator,
+    alive: np.ndarray | None = None,
 ) -> np.ndarray:
     """One random future: purchases of each customer up to the end of each step.
 
@@ -460,6 +465,8 @@ def simulate_future(
         Lengths of the successive steps, in the table's unit of time, > 0.
     rng : Generator
         Source of random numbers.
+    alive : array, optional
+        `p_alive` of the same parameters and table, where it is known already.
 
     Returns
     -------
@@ -470,7 +477,8 @@ def simulate_future(
     r, alpha, a, b = parameters.vector()
     rate = rng.gamma(r + x) / (alpha + age)
     leave = np.maximum(rng.beta(a, b + x), 1e-12)
-    last = np.where(rng.random(len(x)) < p_alive(parameters, table), rng.geometric(leave), 0)
+    alive = p_alive(parameters, table) if alive is None else alive
+    last = np.where(rng.random(len(x)) < alive, rng.geometric(leave), 0)
     counts = np.zeros((len(x), len(steps)), np.int64)
     here = last > 0
     bought = rng.poisson(rate[here, None] * np.asarray(steps, float)).cumsum(axis=1)

@@ -118,12 +118,12 @@ def total_value(
 ) -> Estimate:
     """Value of all customers of today together, with an interval that includes the randomness of the future.
 
-    Parameters as for `value`; the futures run in steps of at most four weeks, each discounted from its middle.
+    Parameters as for `value`; the futures run in steps of at most 13 weeks, each discounted from its middle.
     """
     if model.why_no_money or margin.value is None:
         return Estimate.missing(model.why_no_money or margin.reason)
     expected = value(model, margin=margin, weeks=weeks, discount_rate=discount_rate)["value"].sum()
-    count = math.ceil(weeks / 4)
+    count = math.ceil(weeks / 13)
     middle = (np.arange(count) + 0.5) * weeks / count
     factor = np.exp(-math.log1p(discount_rate) * 7 / 365.25 * middle)
     paid = futures(model, steps=[weeks / count] * count, seed=seed)[1]
