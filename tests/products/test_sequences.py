@@ -172,6 +172,7 @@ def test_the_planted_chain_is_found_and_its_reverse_and_decoys_are_not():
     table = sq.against_truth(TRUTH, DECOYS, test.patterns, own, level="category", **gaps).set_index("sequence")
     assert table.loc["Mobile phone → Phone case → Screen film", "found"] and table.loc["Tissues → Snacks", "count"] > 90
     assert not table.loc[table["kind"].isin(["reversed", "decoy"]), "found"].any()
+    assert table.loc["Mobile phone → Phone case", "order_lift"] > 1.3
 
 
 def test_nothing_planted_nothing_found():
