@@ -139,3 +139,19 @@ def test_every_formula_can_be_shown_and_every_link_leads_somewhere(notebook: Not
             local = re.fullmatch(r"(?:\./)?(\d\d_[a-z0-9_]+)\.ipynb(?:#.*)?", url)
             assert prose.link(url) or (local and local[1] in NEEDS), url
     assert prose.faults == []
+
+
+@EVERY
+def test_the_last_line_leads_to_its_neighbours(notebook: Notebook) -> None:
+    names = [n.name for n in COLLECTION]
+    at = names.index(notebook.name)
+    last = notebook.cells("markdown")[-1]["source"].splitlines()[-1]
+    before = [f"Previous: {title(COLLECTION[at - 1])}"] if at else []
+    after = [f"Next: {title(COLLECTION[at + 1])}"] if at + 1 < len(names) else [f"Start: {title(COLLECTION[0])}"]
+    assert last == " · ".join(before + after)
+
+
+def title(notebook: Notebook) -> str:
+    """The link to a notebook, as its neighbours write it."""
+    first = notebook.cells("markdown")[0]["source"].splitlines()[0]
+    return f"[{first.removeprefix('# ').partition(':')[0]}]({notebook.name}.ipynb)"
