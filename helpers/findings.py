@@ -165,6 +165,8 @@ def show(
     """
     if table.empty:
         return Note(f"Not computable: {table.attrs.get('reason', 'no rows')}.", "refusal")
+    if "hidden" in table and not table["hidden"].fillna("").astype(bool).any():
+        table = table.drop(columns="hidden")  # the reasons of `privacy.suppress`, where nothing was hidden
     return Shown(table, caption, units or {}, rows)
 
 

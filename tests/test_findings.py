@@ -186,3 +186,8 @@ def test_the_two_ends_of_an_interval_are_one_column_of_the_page() -> None:
 
 def test_columns_of_a_page_may_have_numbers_as_names() -> None:
     assert re.findall(r"<t[hd] ?[^>]*>([^<]+)", show(pd.DataFrame({0: [5]}), "t")._repr_html_()) == ["0", "5"]
+
+
+def test_a_column_of_reasons_is_shown_only_where_there_is_one() -> None:
+    table = pd.DataFrame({"users": [30, 20], "hidden": ["", ""]})
+    assert "hidden" not in repr(show(table)) and "hidden" in repr(show(table.assign(hidden=["", "fewer than 10"])))
