@@ -8,6 +8,7 @@ experiment gives it, incremental; the fit of response curves (`response_curves`)
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import ibis.expr.types as ir
 import numpy as np
@@ -43,6 +44,8 @@ from helpers.intervals import rate
 __all__ = [
     "adstock",
     "attributed",
+    "beside_old",
+    "best_line",
     "break_even_lift",
     "budget_study",
     "bundle_break_even",
@@ -51,22 +54,27 @@ __all__ = [
     "curve_points",
     "curves",
     "customer_margin",
+    "customers",
     "daily",
+    "deepest_cut",
     "definitions",
     "equal_marginal",
     "fit_response",
     "fit_simulated",
-    "graded_returns",
     "holdouts",
+    "last_price",
     "list_values",
     "marginal_response",
     "measures",
     "participants",
     "payback",
+    "planned_channels",
     "price_by_group",
     "price_experiments",
+    "price_people",
     "price_response",
     "regret",
+    "regret_summary",
     "returns",
     "saturation",
     "simulate_budget",
@@ -218,6 +226,60 @@ def daily(spend: ir.Table, orders: ir.Table, *, window: tuple[pd.Timestamp, pd.T
     return table
 
 
+def planned_channels(table: pd.DataFrame, *, follows_demand: str = "") -> list[str]:
+    """The channels of a daily table whose spend is set by plan: all but those named, separated by commas.
+
+    >>> table = pd.DataFrame({"day": [1]})
+    >>> table.attrs["channels"] = ["search", "tv"]
+    >>> planned_channels(table, follows_demand="search, retargeting")
+    ['tv']
+    """
+    named = {name.strip() for name in follows_demand.split(",")}
+    return [c for c in table.attrs["channels"] if c not in named]
+
+
+def price_people(tables: Mapping[str, ir.Table]) -> pd.DataFrame:
+    """Participants of all campaigns with list values, discounts and, where known, city_tier; empty with its reason.
+
+    `tables`: the tables of a study by name; assignments, campaigns and orders are needed.
+    """
+    need = ("assignments", "campaigns", "orders")
+    columns = ["campaign_id", "arm", "starts_at", "randomised", "purchased", "spend", "margin", "contact_cost"]
+    columns += ["list_value", "discount"]
+    if absent := [t for t in need if t not in tables]:
+        return missing(columns, f"the study has no table {', '.join(absent)}")
+    core = [tables[t] for t in need]
+    rest = {t: tables.get(t) for t in ("items", "contacts")}
+    keys = ["campaign_id", "user_id"]
+    people = participants(*core, **rest).execute().merge(list_values(*core).execute(), on=keys, how="left")
+    if people.empty:
+        return missing(columns, "no campaign has participants")
+    users = tables.get("users")
+    if users is not None and "city_tier" in users.columns:
+        people = people.merge(users.select("user_id", "city_tier").execute(), on="user_id", how="left")
+    return people
+
+
+def deepest_cut(people: pd.DataFrame, prices: pd.DataFrame, *, campaign: str = "") -> pd.DataFrame:
+    """The participants of one price experiment: the named one, or the one with the deepest cut; else empty.
+
+    `people` from `price_people`, `prices` from `price_experiments`.
+    """
+    if prices.empty:
+        return missing(list(people.columns), prices.attrs.get("reason", "no price was drawn by chance"))
+    known = prices.campaign_id.astype(str).tolist()
+    wanted = campaign or known[-1]
+    if wanted not in known:
+        return missing(list(people.columns), f"{wanted!r} is no price experiment; there are {', '.join(known)}")
+    return people[people.campaign_id.astype(str) == wanted].reset_index(drop=True)
+
+
+def customers(orders: ir.Table, users: ir.Table | None) -> int:
+    """Number of customers whom advertising can reach: the rows of `users`, else everybody with an order."""
+    count = users.user_id.nunique() if users is not None else orders.user_id.nunique()
+    return int(count.execute())
+
+
 def controls(table: pd.DataFrame, *, campaigns: ir.Table | None, zone: str, peak: float = 1.5) -> np.ndarray:
     """What else moves orders: weekday, trend, each campaign's window, and single days far above their month.
 
@@ -330,7 +392,7 @@ def _booked(
 
 
 def holdouts(
-    everyone: pd.DataFrame, *, campaigns: ir.Table, spend: ir.Table, people: int, zone: str,
+    everyone: pd.DataFrame, *, campaigns: ir.Table | None, spend: ir.Table, people: int, zone: str,
     truth: pd.DataFrame | None = None, control: str = "control", level: float = 0.95, min_cell: int = 10,
 ) -> pd.DataFrame:  # fmt: skip
     """Incremental return of the channels that were switched off for people drawn by chance.
@@ -362,6 +424,8 @@ def holdouts(
     """
     names = ["campaign_id", "channel", "users", "spend_per_person", "sales_per_person", "roas"]
     names += ["roas_ci_low", "roas_ci_high", "truth"]
+    if campaigns is None or everyone.empty or people == 0:
+        return missing(names, everyone.attrs.get("reason", "no campaign has participants"))
     table = overview(everyone, control=control, min_cell=min_cell)
     sound = set(table.campaign_id[table.status == "experiment"]) if len(table) else set()
     money = spend.group_by("day", "channel").agg(amount=_.amount.sum()).execute()
@@ -424,34 +488,6 @@ def true_curves(truth: pd.DataFrame, table: pd.DataFrame, *, people: int) -> pd.
     return pd.DataFrame(rows, columns=names)
 
 
-def graded_returns(found: pd.DataFrame, truth: pd.DataFrame, *, value: float = 1.0) -> pd.DataFrame:
-    """The average returns of a fit beside the true ones at the same spend.
-
-    `truth`: from `true_curves`; `value`: as in `returns`. Columns: `channel`, `spend`, `average_return`, `ci_low`,
-    `ci_high`, `truth`, `covered` (yes, no, or – where one is missing).
-
-    >>> found = pd.DataFrame({"channel": ["a"], "spend": [10.0], "average_return": [4.0],
-    ...                       "average_return_ci_low": [3.0], "average_return_ci_high": [6.0]})
-    >>> true = pd.DataFrame({"channel": ["a"], "ceiling": [100.0], "half": [10.0], "carry": [0.0]})
-    >>> graded_returns(found, true)[["truth", "covered"]]
-       truth covered
-    0    5.0     yes
-    """
-    names = ["channel", "spend", "average_return", "ci_low", "ci_high", "truth", "covered"]
-    if found.empty:
-        return missing(names, found.attrs.get("reason", "nothing was fitted"))
-    table = found.rename(columns={"average_return_ci_low": "ci_low", "average_return_ci_high": "ci_high"})
-    known = {} if truth.empty else {r["channel"]: r for _, r in truth.iterrows()}
-    true = [
-        float(steady_response(known[c], s)) * value / s if c in known and s > 0 else math.nan
-        for c, s in zip(table.channel, table.spend, strict=True)
-    ]
-    table = table.assign(truth=true)
-    low, high = table.ci_low.astype(float), table.ci_high.astype(float)
-    inside = np.where((low <= table.truth) & (table.truth <= high), "yes", "no")
-    return table.assign(covered=np.where(low.isna() | table.truth.isna(), "–", inside))[names]
-
-
 def curve_points(found: pd.DataFrame, *, most: dict[str, float], points: int = 40) -> pd.DataFrame:
     """Points of the steady curves for a chart: `channel`, `spend`, `added`, from 0 to each channel's most spend."""
     known = found[found["status"] == "known"] if "status" in found else found
@@ -468,3 +504,58 @@ def coverage(study: pd.DataFrame, *, number: str = "marginal_return") -> Estimat
     """Share of the intervals of one number that cover the truth, with Wilson's interval; from `budget_study`."""
     row = study[study.number == number].iloc[0]
     return rate(int(row.covered), int(row.known), reason="no interval was given")
+
+
+def beside_old(split: pd.DataFrame, old: Mapping[str, float]) -> pd.DataFrame:
+    """A split with the spend of each channel before it, `spend_before`; a missing split stays missing.
+
+    >>> split = pd.DataFrame({"channel": ["tv"], "spend": [3.0], "added": [9.0]})
+    >>> beside_old(split, {"tv": 2.0})
+      channel  spend_before  spend  added
+    0      tv           2.0    3.0    9.0
+    """
+    if split.empty:
+        return missing(["channel", "spend_before", *split.columns[1:]], split.attrs.get("reason", "there is no split"))
+    table = split.copy()
+    table.insert(1, "spend_before", [float(old[c]) for c in split["channel"]])
+    return table
+
+
+def regret_summary(lost: pd.DataFrame) -> pd.DataFrame:
+    """Regret over simulated shops: median and 95th percentile of the split by fitted curves and of the split before.
+
+    `lost` from `budget_study`. Columns: `split`, `shops`, `median_share`, `high_share` (95th percentile); only shops in
+    which all curves are known. Empty with its reason where there is none.
+
+    >>> lost = pd.DataFrame({"regret_share": [0.0, 0.02], "regret_before_share": [0.1, 0.3]})
+    >>> regret_summary(lost).median_share.tolist()
+    [0.01, 0.2]
+    """
+    known = lost.astype(float).dropna()
+    if known.empty:
+        return missing(["split", "shops", "median_share", "high_share"], "in no simulated shop all curves were known")
+    rows = [
+        (words, len(known), known[column].median(), known[column].quantile(0.95))
+        for words, column in (("by fitted curves", "regret_share"), ("as it was before", "regret_before_share"))
+    ]
+    return pd.DataFrame(rows, columns=["split", "shops", "median_share", "high_share"])
+
+
+def best_line(lines: pd.DataFrame) -> tuple[Estimate, dict]:
+    """The channel whose slope is most standard errors above 0, as an Estimate, and its name and truth for a finding."""
+    if lines.empty:
+        return Estimate.missing(lines.attrs.get("reason", "no channel was fitted")), {"channel": ""}
+    strength = lines.slope / (lines.ci_high - lines.ci_low).where(lines.ci_high > lines.ci_low)
+    row = lines.loc[strength.idxmax()] if strength.notna().any() else lines.iloc[0]
+    more = {"channel": row.channel, "truth": float(row.truth)}
+    return Estimate(float(row.slope), float(row.ci_low), float(row.ci_high)), more
+
+
+def last_price(prices: pd.DataFrame) -> tuple[Estimate, dict]:
+    """The profit of the deepest price cut, as an Estimate, and its name and truth for a finding."""
+    if prices.empty or pd.isna(prices.profit.iloc[-1]):
+        reason = prices.attrs.get("reason", "the margins or costs are not known")
+        return Estimate.missing(reason), {"campaign": ""}
+    row = prices.iloc[-1]
+    more = {"campaign": str(row.campaign_id), "truth": float(row.truth)}
+    return Estimate(float(row.profit), float(row.ci_low), float(row.ci_high)), more

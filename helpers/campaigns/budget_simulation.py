@@ -70,7 +70,7 @@ def simulate_budget(*, weeks: int = 104, noise: float = 0.02, seed: int = 0) -> 
     table["trend"] = week / 52
     sales = BASE * (1 + 0.10 * table.season_sin - 0.05 * table.season_cos + 0.05 * table.trend)
     rows = []
-    for name, mean in zip(CHANNELS, (6_000.0, 4_000.0, 3_000.0), strict=True):
+    for name, mean in zip(CHANNELS, (2_000.0, 1_500.0, 1_000.0), strict=True):
         spend = mean * np.array(FLIGHTS)[rng.integers(0, len(FLIGHTS), weeks)] * rng.uniform(0.8, 1.2, weeks)
         carry = rng.uniform(0.1, 0.6)
         half = rng.uniform(0.5, 1.5) * mean / (1 - carry)

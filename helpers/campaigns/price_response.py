@@ -304,7 +304,8 @@ def price_by_group(
     for name, part in parts.items():
         earned = incremental_profit(part, control=control, level=1 - (1 - level) / len(parts))
         if len(earned):
-            found.append(earned.assign(group=f"{group.replace('_', ' ')} {name}"))
+            word = f"{name:g}" if isinstance(name, (int, float)) else str(name)
+            found.append(earned.assign(group=f"{group.replace('_', ' ')} {word}"))
     if not found:
         return missing(names, f"no group has {min_cell} people in each arm, with known margins")
     table = pd.concat(found, ignore_index=True)

@@ -381,8 +381,7 @@ def _curve_row(fit: ResponseFit, k: int, level: float) -> dict:
     theta, error = fit.theta[at], np.sqrt(np.diag(fit.cov)[at])
     row = {"channel": fit.channels[k]}
     if max(error[:2]) > WIDE or _at_edge(fit, k):
-        spans = "the data do not bend enough to fix its curve: the interval would span a factor of 19 or more"
-        return row | {"status": "unknown", "because": spans}
+        return row | {"status": "unknown", "because": "the record does not fix its bend"}
     reach = student.ppf((1 + level) / 2, fit.degrees) * error
     for j, name in enumerate(PARAMETERS):
         back = np.exp if name != "carry" else _logistic
@@ -517,7 +516,8 @@ def straight_lines(
     """The mean slope of the response over the spends that were tried: what is left to learn where no curve shows.
 
     outcome(t) = base(t) + Σ slope·spend(t) by ordinary least squares. The interval takes the larger of the plain
-    standard error and Newey and West's over `lags`, which is too small in short records. The slope is that of the straight line that fits the true response best; it says nothing about the next unit.
+    standard error and Newey and West's over `lags`, which is too small in short records. The slope is that of the
+    straight line that fits the true response best; it says nothing about the next unit.
 
     Parameters
     ----------

@@ -136,18 +136,78 @@ def test_straight_lines_meet_the_true_line():
     assert 0.88 <= np.mean(covered) <= 1.0
 
 
-def test_grading_and_points_of_unknown_curves():
+def test_points_of_unknown_curves():
     unknown = pd.DataFrame({"channel": ["tv"], "status": ["unknown"]})
     assert budget.curve_points(unknown, most={"tv": 1.0}).empty
     true = pd.DataFrame({"channel": ["tv"], "ceiling": [10.0], "half": [4.0], "carry": [0.0]})
     assert budget.curve_points(true, most={"tv": 4.0}, points=2).added.tolist() == [0, 5]
-    back = pd.DataFrame({"channel": ["tv"], "spend": [4.0], "average_return": [None]})
-    back = back.assign(average_return_ci_low=None, average_return_ci_high=None)
-    assert budget.graded_returns(back, true).covered.tolist() == ["–"]
-    assert budget.graded_returns(back.head(0), true).empty
 
 
 def test_coverage_is_a_rate():
     study = pd.DataFrame({"number": ["marginal_return"], "known": [100], "covered": [95]})
     assert budget.coverage(study).value == 0.95
     assert budget.definitions().formula.str.len().min() > 0
+
+
+def test_regrets_are_summed_up_over_shops_with_known_curves():
+    lost = pd.DataFrame({"regret_share": [0.0, 0.02, None], "regret_before_share": [0.1, 0.3, 0.9]})
+    table = budget.regret_summary(lost)
+    assert table.shops.tolist() == [2, 2] and table.median_share.tolist() == pytest.approx([0.01, 0.2])
+    assert "no simulated shop" in budget.regret_summary(lost.tail(1)).attrs["reason"]
+
+
+def test_the_finding_takes_the_best_supported_channel_and_the_deepest_cut():
+    lines = pd.DataFrame({"channel": ["a", "b"], "slope": [3.0, 2.0], "ci_low": [-3.0, 1.0], "ci_high": [9.0, 3.0]})
+    value, more = budget.best_line(lines.assign(truth=1.5))
+    assert (value.value, more["channel"], more["truth"]) == (2.0, "b", 1.5)
+    prices = pd.DataFrame(
+        {"campaign_id": ["x", "y"], "profit": [1.0, -2.0], "ci_low": -3.0, "ci_high": 4.0, "truth": 0.0}
+    )
+    value, more = budget.last_price(prices)
+    assert (value.value, more["campaign"]) == (-2.0, "y")
+    assert budget.last_price(prices.head(0))[0].value is budget.best_line(lines.head(0))[0].value is None
+
+
+def test_channels_that_follow_demand_are_left_out():
+    table = pd.DataFrame({"day": [1]})
+    table.attrs["channels"] = ["search", "tv", "web"]
+    assert budget.planned_channels(table, follows_demand="search, web") == ["tv"]
+    assert budget.planned_channels(table) == ["search", "tv", "web"]
+
+
+def study_tables():
+    orders, spend, _touches, items = tables()
+    plan = {
+        "campaign_id": ["c"],
+        "starts_at": [9 * DAY],
+        "ends_at": [15 * DAY],
+        "unit_cost": [0.0],
+        "randomised": [True],
+    }
+    who = ibis.memtable({"campaign_id": ["c", "c"], "user_id": [1, 2], "arm": ["control", "cut"]})
+    users = ibis.memtable({"user_id": [1, 2, 3], "city_tier": [1, 2, 2]})
+    given = {"orders": orders, "spend": spend, "items": items, "assignments": who, "users": users}
+    return given | {"campaigns": ibis.memtable(plan)}
+
+
+def test_price_people_by_hand():
+    people = budget.price_people(study_tables()).set_index("user_id")
+    assert people.list_value.to_dict() == {1: 40.0, 2: 10.0} and people.discount.to_dict() == {1: 2.0, 2: 0.0}
+    assert people.city_tier.to_dict() == {1: 1, 2: 2}
+    assert "no table campaigns" in budget.price_people({"orders": 0, "assignments": 0}).attrs["reason"]
+    assert budget.customers(study_tables()["orders"], None) == 2
+    assert budget.customers(study_tables()["orders"], study_tables()["users"]) == 3
+
+
+def test_the_deepest_cut_or_the_named_one():
+    people = pd.DataFrame({"campaign_id": ["a", "b"], "user_id": [1, 2]})
+    prices = pd.DataFrame({"campaign_id": ["a", "b"], "price_cut_share": [0.1, 0.2]})
+    assert budget.deepest_cut(people, prices).user_id.tolist() == [2]
+    assert budget.deepest_cut(people, prices, campaign="a").user_id.tolist() == [1]
+    assert "no price experiment" in budget.deepest_cut(people, prices, campaign="z").attrs["reason"]
+    assert budget.deepest_cut(people, prices.head(0)).empty
+
+
+def test_a_missing_split_stays_missing():
+    split = budget.split_budget(pd.DataFrame({"channel": []}), total=1.0)
+    assert budget.beside_old(split, {}).attrs["reason"] == split.attrs["reason"]
