@@ -283,6 +283,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "42_recommendation": ("events",),
     "43_feedback": ("feedback",),
     "50_experiment": ("campaigns", "assignments", "orders"),
+    "52_attribution": ("touchpoints", "orders"),
+    "54_budget": ("spend", "orders"),
 }
 """Notebook → the tables without which it cannot run. A new notebook adds its line here.
 

@@ -19,7 +19,9 @@ from helpers.campaigns.incrementality import (
     channel_costs,
     holdout_costs,
     holdout_effects,
+    sharpest_holdout,
     true_orders,
+    true_share,
 )
 from helpers.campaigns.markov import conversion_chance, matrices, removal_credit, steps
 from helpers.campaigns.paths_to_purchase import (
@@ -28,6 +30,7 @@ from helpers.campaigns.paths_to_purchase import (
     keep,
     path_summary,
     touch_paths,
+    touched_share,
     touches_of,
 )
 from helpers.campaigns.shapley import set_arrays, sets_of_channels, shapley_of_counts, shapley_of_rates
@@ -39,6 +42,7 @@ __all__ = [
     "Attribution",
     "AttributionError",
     "attribute",
+    "beside_truth",
     "channel_costs",
     "credit_table",
     "distinct_paths",
@@ -47,13 +51,17 @@ __all__ = [
     "holdout_costs",
     "holdout_effects",
     "keep",
+    "least_error",
     "path_summary",
     "removal_table",
     "sensitivity",
     "shares_by_method",
+    "sharpest_holdout",
     "touch_paths",
+    "touched_share",
     "touches_of",
     "true_orders",
+    "true_share",
 ]
 
 METHODS = (*RULES, "Markov removal", "Shapley of counts", "Shapley of rates")
@@ -356,7 +364,8 @@ def sensitivity(
 def errors_against_truth(found: Attribution, truth: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
     """How far is each method's credit from the orders that the channels really cause?
 
-    error = ½ Σ |share of credit − share of caused orders|, 0…1: the share of the credit that stands at a wrong channel.
+    error = ½ Σ |share of credit − share of caused orders|, 0…1: the share of the credit that stands at a wrong channel;
+    above 1 only where credits are negative.
 
     Parameters
     ----------
@@ -411,7 +420,7 @@ def harvest_share(
     found : Attribution
         From `attribute`.
     channels : iterable of str
-        Names of channels; unknown ones get nothing.
+        Names of channels; unknown ones get nothing, and where all are unknown there is no share.
     method : str
         One of the methods that were asked for.
     level : float
@@ -431,6 +440,60 @@ def harvest_share(
     if found.reason or method not in found.methods:
         return Estimate.missing(found.reason or f"the method {method!r} was not asked for")
     at, chosen = found.methods.index(method), np.isin(found.channels, list(channels))
+    if not chosen.any():
+        return Estimate.missing(f"none of these channels has touches; the channels are {', '.join(found.channels)}")
     value = float(_shares(found.credit)[at, chosen, 0].sum())
     low, high = _quantiles(_shares(found.draws)[:, at, chosen, 0].sum(axis=-1), (), level)
     return Estimate(value, *(None if np.isnan(v) else float(v) for v in (low, high)))
+
+
+def beside_truth(credit: pd.DataFrame, truth: pd.DataFrame, *, method: str) -> pd.DataFrame:
+    """The credit of one method beside the share of the orders that each channel really causes. Not causal.
+
+    Parameters
+    ----------
+    credit : DataFrame
+        From `credit_table`.
+    truth : DataFrame
+        One row a channel: `channel`, `incremental_orders`; empty for real data.
+    method : str
+        One of the methods of `credit`.
+
+    Returns
+    -------
+    DataFrame
+        One row a channel: `channel`, `orders` (credit), `incremental_orders`, `credit_share` with its interval,
+        `caused_share`. What only the truth knows is missing for real data.
+
+    Examples
+    --------
+    >>> credit = credit_table(attribute(touches_of(pd.DataFrame({"path": ["a > b"], "conversions": [10]})), boots=0))
+    >>> truth = pd.DataFrame({"channel": ["a", "b"], "incremental_orders": [4, 0]})
+    >>> beside_truth(credit, truth, method="linear")[["channel", "orders", "credit_share", "caused_share"]]
+      channel  orders  credit_share  caused_share
+    0       a     5.0           0.5           1.0
+    1       b     5.0           0.5           0.0
+    """
+    names = ["channel", "orders", "incremental_orders", "credit_share", "credit_share_ci_low", "credit_share_ci_high"]
+    own = credit[credit["method"] == method] if len(credit) else credit
+    if own.empty:
+        return missing([*names, "caused_share"], credit.attrs.get("reason", f"there is no credit by {method!r}"))
+    known = true_orders(truth)
+    table = own.merge(known, on="channel", how="left") if len(known) else own.assign(**dict.fromkeys(known.columns[1:]))
+    return table[[*names, "caused_share"]].reset_index(drop=True)
+
+
+def least_error(errors: pd.DataFrame) -> tuple[Estimate, dict]:
+    """The smallest error of all methods, and for a sentence: `method` and `orders_ratio` (credit over caused orders).
+
+    >>> table = pd.DataFrame({"method": ["linear"], "error_share": [0.3], "error_share_ci_low": [0.2],
+    ...                       "error_share_ci_high": [0.4], "given_orders": [50.0], "caused_orders": [10.0]})
+    >>> least_error(table)[0].value, least_error(table)[1]
+    (0.3, {'method': 'linear', 'orders_ratio': 5.0})
+    """
+    if errors.empty:
+        return Estimate.missing(errors.attrs.get("reason", NO_ORDER)), {"method": "", "orders_ratio": None}
+    best = errors.iloc[0]
+    bounds = [None if pd.isna(v) else float(v) for v in best[["error_share_ci_low", "error_share_ci_high"]]]
+    ratio = float(best["given_orders"] / best["caused_orders"])
+    return Estimate(float(best["error_share"]), *bounds), {"method": best["method"], "orders_ratio": ratio}

@@ -16,7 +16,7 @@ from helpers.campaigns.participants import overview, participants
 from helpers.campaigns.paths_to_purchase import order_values
 from helpers.campaigns.touch_rules import rule_credit
 from helpers.engine import as_table
-from helpers.findings import missing
+from helpers.findings import Estimate, missing
 
 EFFECTS = (
     "campaign_id",
@@ -153,7 +153,7 @@ def holdout_costs(effects: pd.DataFrame, *, order_margin: float) -> pd.DataFrame
     -------
     DataFrame
         One row a holdout: `channel`, `cost` (for 1,000 people), `cost_per_credited_order`,
-        `cost_per_incremental_order` (missing where the experiment found no more orders than the control), `profit`,
+        `cost_per_incremental_order` (missing where the interval is not wholly above 0), `profit`,
         `ci_low`, `ci_high`, `advice`: 'keep' where the interval is above 0, 'cut' where it is below, else 'cannot
         tell: run it longer'.
 
@@ -180,7 +180,7 @@ def holdout_costs(effects: pd.DataFrame, *, order_margin: float) -> pd.DataFrame
     cost = known["cost"].astype(float)
     table = known.assign(
         cost_per_credited_order=_per(cost, known["credited"]),
-        cost_per_incremental_order=_per(cost, known["incremental"]),
+        cost_per_incremental_order=_per(cost, known["incremental"].where(known["ci_low"] > 0)),
         **{
             new: order_margin * known[old].astype(float) - cost
             for new, old in (("profit", "incremental"), ("ci_low", "ci_low"), ("ci_high", "ci_high"))
@@ -192,7 +192,7 @@ def holdout_costs(effects: pd.DataFrame, *, order_margin: float) -> pd.DataFrame
 
 def _per(cost: pd.Series, orders: pd.Series) -> list[float | None]:
     """Cost an order; missing where there is none."""
-    return [c / o if o and o > 0 else None for c, o in zip(cost, orders, strict=True)]
+    return [c / o if pd.notna(o) and o > 0 else None for c, o in zip(cost, orders, strict=True)]
 
 
 def _advice(low: float, high: float) -> str:
@@ -223,6 +223,34 @@ def true_orders(truth: pd.DataFrame) -> pd.DataFrame:
     total = truth["incremental_orders"].sum()
     shares = truth["incremental_orders"] / total if total else None
     return truth.assign(caused_share=shares).sort_values("channel", ignore_index=True)[names]
+
+
+def true_share(truth: pd.DataFrame, channels: Iterable[str]) -> float | None:
+    """The share of all caused orders that these channels cause together; None for real data.
+
+    >>> true_share(pd.DataFrame({"channel": ["b", "a"], "incremental_orders": [3, 1]}), ["a", "z"])
+    0.25
+    """
+    known = true_orders(truth)
+    if known.empty or known["caused_share"].isna().all():
+        return None
+    return float(known.loc[known["channel"].isin(list(channels)), "caused_share"].sum())
+
+
+def sharpest_holdout(effects: pd.DataFrame) -> tuple[Estimate, dict]:
+    """The holdout with the narrowest interval, and for a sentence: `channel`, `credited` and `truth`.
+
+    >>> effects = pd.DataFrame({"channel": ["a", "b"], "credited": [9.0, 8.0], "incremental": [5.0, 1.0],
+    ...                         "ci_low": [0.0, 0.0], "ci_high": [9.0, 2.0], "truth": [None, None]})
+    >>> sharpest_holdout(effects)[0].value, sharpest_holdout(effects)[1]
+    (1.0, {'channel': 'b', 'credited': 8.0, 'truth': None})
+    """
+    if effects.empty:
+        return Estimate.missing(effects.attrs["reason"]), {"channel": "", "credited": None, "truth": None}
+    best = effects.loc[(effects["ci_high"] - effects["ci_low"]).astype(float).idxmin()]
+    truth = None if pd.isna(best["truth"]) else float(best["truth"])
+    found = Estimate(*(float(best[c]) for c in ("incremental", "ci_low", "ci_high")))
+    return found, {"channel": str(best["channel"]), "credited": float(best["credited"]), "truth": truth}
 
 
 def channel_costs(

@@ -14,7 +14,7 @@ from ibis import _
 
 from helpers.campaigns.errors import AttributionError
 from helpers.engine import as_table, hold
-from helpers.findings import NotAnswerable, missing
+from helpers.findings import Estimate, NotAnswerable, missing
 from helpers.study import nearest
 
 DAY = 86_400
@@ -333,6 +333,17 @@ def path_summary(touches: ir.Table, orders: ir.Table, *, until: str = "each orde
     share = converted / n if n else None
     values = (n, converted, share, int(row["paths"]) - converted, float(row["touches"]), float(row["channels"]))
     return pd.DataFrame([values], columns=names)
+
+
+def touched_share(summary: pd.DataFrame) -> Estimate:
+    """The share of orders with a touch before them, from `path_summary`, for a finding.
+
+    >>> touched_share(pd.DataFrame({"orders": [4], "with_touch_share": [0.25]})).value
+    0.25
+    """
+    if summary.empty or summary["orders"].iloc[0] == 0:
+        return Estimate.missing(summary.attrs.get("reason", "there are no orders"))
+    return Estimate(float(summary["with_touch_share"].iloc[0]))
 
 
 def keep(touches: ir.Table) -> ir.Table:

@@ -61,6 +61,7 @@ FAST_RULES, FAST_TRIALS = (("null_runs", 1),), (("experiments", 20),)
 FAST_PATHS = (("shuffles", 2), ("deals", 19))
 FAST_SEGMENTS = (("boots", 5),)
 FAST_INTENT = (("boots", 20),)
+FAST_CREDIT = (("boots", 20),)
 MOVES = [
     Move(
         "00_start_here", (("level", 0.8),), (("level", 0.99),), "coverage", total("coverage_rate"), "wider covers more"
@@ -143,6 +144,14 @@ MOVES = [
         "a longer gap lets more people follow",
     ),
     Move("50_experiment", (*FAST_TRIALS, ("level", 0.8)), FAST_TRIALS, "spend_effect", width, "more level widens"),
+    Move(
+        "52_attribution",
+        (*FAST_CREDIT, ("lookback_days", 3.0)),
+        FAST_CREDIT,
+        "paths_summary",
+        first("with_touch"),
+        "a longer lookback finds more touches",
+    ),
 ]
 
 
