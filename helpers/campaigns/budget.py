@@ -177,7 +177,8 @@ def measures(table: pd.DataFrame, *, margin_per_customer_week: float | None = No
     """
     need = ["channel", "spend", "sales", "margin", "new_customers"]
     if table.empty:
-        return missing([*need, "roas", "roi", "cac", "payback_weeks"], table.attrs.get("reason", "no spend is known"))
+        names = [*table.columns, "roas", "roi", "cac", "payback_weeks"]
+        return missing(names, table.attrs.get("reason", "no spend is known"))
     if absent := [c for c in need if c not in table.columns]:
         raise ExperimentError(f"table has no column {', '.join(absent)}; write missing values where they are not known")
     numbers = table[need[1:]].apply(pd.to_numeric).astype(float)

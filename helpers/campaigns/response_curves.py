@@ -22,6 +22,7 @@ from helpers.findings import missing
 
 SHAPES = ("hill", "exponential")
 LEAST_VARIATION = 0.05
+LEAST_PERIODS = 5
 MOST_EXPLAINED = 0.95
 WIDE = 0.75
 """Standard error of a logarithm from which a number is called unknown: its 95 % interval spans a factor of 19."""
@@ -245,6 +246,8 @@ def _not_separable(channel: str, spend: dict[str, np.ndarray], base: np.ndarray)
     x = spend[channel]
     if not len(x) or x.max() == 0:
         return "no money was spent"
+    if (x > 0).sum() < LEAST_PERIODS:
+        return f"money was spent in fewer than {LEAST_PERIODS} periods"
     if x.std() / x.mean() < LEAST_VARIATION:
         return "its spend never varies: nothing shows what sales would be at another spend"
     others = [v for c, v in spend.items() if c != channel]
@@ -561,6 +564,8 @@ def straight_lines(
     solve = np.linalg.pinv(design)
     found = solve @ y
     left = y - design @ found
+    if left @ left <= 1e-20 * (y @ y):
+        return missing(names, "the outcome is the same in all periods, but for peaks: nothing is left to explain")
     error = np.sqrt(np.maximum(*(np.diag(_covariance(design, left, degrees, n)) for n in (0, lags))))[: len(kept)]
     reach = student.ppf((1 + level) / 2, degrees) * error
     known = _true_lines(spend, kept, solve, truth)

@@ -13,6 +13,7 @@ from helpers.campaigns.response_curves import (
     returns,
     saturation,
     steady_response,
+    straight_lines,
 )
 
 RNG = np.random.default_rng(4)
@@ -102,8 +103,16 @@ def test_two_channels_that_move_together_are_refused():
     assert all("told apart" in why for why in fit(table, channels=("tv", "radio")).refused.values())
 
 
+def test_lines_need_something_to_explain():
+    flat = straight_lines(shop().assign(sales=0.0), channels=["tv"], outcome="sales")
+    assert "nothing is left" in flat.attrs["reason"]
+    assert "too few" in straight_lines(shop().head(9), channels=["tv"], outcome="sales").attrs["reason"]
+
+
 def test_no_money_few_periods_equal_sales():
     assert "no money" in fit(shop(zero=0.0), channels=("zero",)).refused["zero"]
+    once = shop().assign(once=[5.0] * 3 + [0.0] * 117)
+    assert "fewer than 5" in fit(once, channels=("once",)).refused["once"]
     assert "too few" in curves(fit(shop().head(8))).attrs["reason"]
     assert "too few" in fit(shop().assign(sales=1.0)).reason
     assert fit(shop().head(0)).channels == []
