@@ -62,6 +62,7 @@ FAST_PATHS = (("shuffles", 2), ("deals", 19))
 FAST_SEGMENTS = (("boots", 5),)
 FAST_INTENT = (("boots", 20),)
 FAST_CREDIT = (("boots", 20),)
+FAST_BUDGETS = (("budgets", 2),)
 MOVES = [
     Move(
         "00_start_here", (("level", 0.8),), (("level", 0.99),), "coverage", total("coverage_rate"), "wider covers more"
@@ -152,6 +153,7 @@ MOVES = [
         first("with_touch"),
         "a longer lookback finds more touches",
     ),
+    Move("54_budget", (*FAST_BUDGETS, ("level", 0.8)), FAST_BUDGETS, "straight_lines", width, "more level widens"),
 ]
 
 
