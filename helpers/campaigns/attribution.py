@@ -307,6 +307,7 @@ def sensitivity(
     lookbacks: Iterable[float] = (7, 30, 60),
     method: str = "last touch",
     base: dict | None = None,
+    others: bool = True,
 ) -> pd.DataFrame:
     """The same orders under other definitions of a path: how far do the shares move? Not causal.
 
@@ -320,6 +321,8 @@ def sensitivity(
         One of `METHODS`.
     base : dict, optional
         Arguments of `touch_paths` for all rows; the variants change one of them at a time.
+    others : bool
+        Also another end of the paths, and repeats collapsed or left out.
 
     Returns
     -------
@@ -338,15 +341,16 @@ def sensitivity(
     >>> touches = ibis.memtable({"user_id": [1, 1], "channel": ["a", "b"], "timestamp": [0, 500_000]})
     >>> lines = ibis.memtable({"order_id": [7], "user_id": [1], "quantity": [2], "unit_price": [5.0],
     ...                        "timestamp": [600_000]})
-    >>> sensitivity(touches, lines, lookbacks=[2, 30], method="first touch").iloc[:2, :3]
+    >>> sensitivity(touches, lines, lookbacks=[2, 30], method="first touch", others=False).iloc[:, :3]
           definition  orders_with_touch  null_paths
     0   2 days back                  1           1
     1  30 days back                  1           0
     """
     base = base or {}
     variants = {f"{days:g} days back": {"lookback_days": days} for days in lookbacks}
-    variants |= {"until the first order": {"until": "first order"}}
-    variants |= {"repeats collapsed": {"repeats": "collapsed"}, "channels once": {"repeats": "distinct"}}
+    if others:
+        variants |= {"until the first order": {"until": "first order"}}
+        variants |= {"repeats collapsed": {"repeats": "collapsed"}, "channels once": {"repeats": "distinct"}}
     rows = []
     for name, change in variants.items():
         touches = keep(touch_paths(touchpoints, orders, **(base | change)))
