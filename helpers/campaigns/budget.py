@@ -489,7 +489,7 @@ def true_curves(truth: pd.DataFrame, table: pd.DataFrame, *, people: int) -> pd.
     return pd.DataFrame(rows, columns=names)
 
 
-def curve_points(found: pd.DataFrame, *, most: dict[str, float], points: int = 40) -> pd.DataFrame:
+def curve_points(found: pd.DataFrame, *, most: dict[str, float], points: int = 60) -> pd.DataFrame:
     """Points of the steady curves for a chart: `channel`, `spend`, `added`, from 0 to each channel's most spend."""
     known = found[found["status"] == "known"] if "status" in found else found
     if known.empty:
