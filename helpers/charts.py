@@ -59,6 +59,7 @@ THEME = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
+    "savefig.dpi": 200,
     "svg.fonttype": "path",
     "svg.hashsalt": "smart-marketing-notebooks",
 }
@@ -356,6 +357,7 @@ def heatmap(
             annot_kws={"fontsize": 8},
             linewidths=0.4,
             linecolor="#ffffff",
+            rasterized=values.size > 400,  # a path a cell would make the page ten times as large as a picture of them
             cbar_kws={"label": unit, "format": FuncFormatter(lambda v, _: f"{v:.0%}" if percent else f"{v:,.6g}")},
             xticklabels=above,
             yticklabels=[_text(i, 28) for i in table.index],

@@ -163,3 +163,9 @@ def test_spans_cover_whole_days() -> None:
     chart = charts.spans(table, row="g", part="p", first="from", last="to", title="T", x_label="day")
     assert [bar.get_width() for bar in chart.figure.axes[0].patches] == [2, 2]
     assert "x b 2017-11-27 to 2017-11-28" in chart.alt
+
+
+def test_a_large_heat_map_is_a_picture_in_the_figure() -> None:
+    table = pd.DataFrame(np.random.default_rng(1).random((25, 25)))
+    drawn = charts.heatmap(table, title="t", x_label="x", y_label="y", unit="u").svg()
+    assert "data:image/png;base64," in drawn and len(drawn) < 70_000
