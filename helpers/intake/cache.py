@@ -114,12 +114,22 @@ def sweep(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
+PATIENCE = 30.0
+
+
 @contextmanager
 def lock(folder: Path, study: str) -> Iterator[None]:
-    """Hold the study's lock, or refuse. The system frees it when a process dies, so it is never stale."""
+    """Hold the study's lock, or refuse. The system frees it when a process dies, so it is never stale.
+
+    Two notebooks that open a study of fresh files at one time both want to hash them: so it waits for `PATIENCE`
+    seconds. Whoever takes in a large log holds it longer, and the other one is told.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "intake.lock").open("a+", encoding="ascii") as file:
-        if not _take(file):
+        until = time.monotonic() + PATIENCE
+        while not (taken := _take(file)) and time.monotonic() < until:
+            time.sleep(0.05)
+        if not taken:
             file.seek(0)
             holder = file.read(40).strip() or "unknown"
             raise IntakeError(

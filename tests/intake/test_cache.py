@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -87,7 +88,23 @@ def test_left_temporaries_are_swept_and_nothing_else(study, cache):
     assert not left.exists() and other.read_bytes() == b"secret"
 
 
-def test_a_second_writer_is_told_to_wait(study, cache):
+def test_a_second_writer_waits_for_a_short_run(study, cache):
+    held = threading.Event()
+
+    def hold() -> None:
+        with lock(cache / "test", "test"):
+            held.set()
+            time.sleep(0.3)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait()
+    assert ingest(study, "events").manifest["rows"] == 3
+    other.join()
+
+
+def test_a_second_writer_is_told_to_wait_for_a_long_run(study, cache, monkeypatch):
+    monkeypatch.setattr("helpers.intake.cache.PATIENCE", 0.1)
     with lock(cache / "test", "test"), pytest.raises(IntakeError, match=f"process {os.getpid()}"):
         ingest(study, "events")
 
