@@ -92,6 +92,8 @@ def _slim(svg: str, alt: str) -> str:
     svg = re.sub(r"<!--.*?-->\s*|<metadata>.*?</metadata>\s*", "", svg, flags=re.S)
     svg = re.sub(r"(scale\([^)]*\))|(\d+\.\d{2})\d+", lambda m: m[1] or m[2], svg)
     svg = re.sub(r"\n\s*", "\n", svg)
+    # blank cells of a heat map have white edges and nothing else: unseen on white, a grid of lines in the dark
+    svg = re.sub(r'<path [^>]*style="fill: none; stroke: #ffffff;[^>]*/>\n?', "", svg)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt, quote=True)}" ', 1)
 
 

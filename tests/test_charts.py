@@ -169,3 +169,9 @@ def test_a_large_heat_map_is_a_picture_in_the_figure() -> None:
     table = pd.DataFrame(np.random.default_rng(1).random((25, 25)))
     drawn = charts.heatmap(table, title="t", x_label="x", y_label="y", unit="u").svg()
     assert "data:image/png;base64," in drawn and len(drawn) < 70_000
+
+
+def test_blank_cells_of_a_heat_map_leave_no_edges() -> None:
+    table = pd.DataFrame([[1.0, np.nan], [2.0, 3.0]])
+    drawn = charts.heatmap(table, title="t", x_label="x", y_label="y", unit="u").svg()
+    assert drawn.count("stroke: #ffffff") == 3
