@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import binom, norm
+from scipy.stats import binom, chi2, norm
 
 from helpers.findings import Estimate
 
@@ -128,6 +128,42 @@ def rate(successes: int, trials: int, *, level: float = 0.95, reason: str = "no 
     """
     low, high = wilson(successes, trials, level=level)
     return Estimate(int(successes) / int(trials), low, high) if trials else Estimate.missing(reason)
+
+
+def poisson_interval(events: int, *, exposure: float = 1.0, per: float = 1.0, level: float = 0.95) -> Estimate:
+    """The rate of rare events with its exact Poisson interval.
+
+    λ = per · x / exposure, from 0; low = ½ χ²(α/2; 2x), high = ½ χ²(1 − α/2; 2x + 2), both times per / exposure. With
+    no event the interval still ends above 0.
+
+    Parameters
+    ----------
+    events : int
+        Events counted, ≥ 0.
+    exposure : float
+        What could have had an event, such as orders, > 0.
+    per : float
+        The rate is given per so many, such as 1,000.
+
+    References
+    ----------
+    Garwood (1936): garwood1936.
+
+    Examples
+    --------
+    >>> ten, none = poisson_interval(10), poisson_interval(0)
+    >>> round(ten.ci_low, 2), round(ten.ci_high, 2), round(none.ci_high, 2)
+    (4.8, 18.39, 3.69)
+    """
+    if events < 0 or exposure < 0:
+        raise IntervalError(f"events {events!r}, exposure {exposure!r}: give numbers of 0 or more")
+    z_value(level)  # checks it
+    if exposure == 0:
+        return Estimate.missing("nothing that could have had an event")
+    tail = (1 - level) / 2
+    low = chi2.ppf(tail, 2 * events) / 2 if events else 0.0
+    high, scale = chi2.ppf(1 - tail, 2 * events + 2) / 2, per / exposure
+    return Estimate(float(events * scale), float(low * scale), float(high * scale))
 
 
 def add_rate(

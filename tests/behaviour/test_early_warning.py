@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.behaviour import alarm_drill, early_warning, moved_parts
-from helpers.behaviour.known_days import known_days
 from helpers.behaviour.sessions import BehaviourError
 from helpers.engine import as_table, hold
 from helpers.findings import missing
+from helpers.known_days import CalendarError, known_days
 from tests.behaviour.random_logs import DAY, START, WINDOW, complete, crowd, crowds, doubled, relabelled, shuffled
 from tests.behaviour.scans import counted
 
@@ -465,7 +465,7 @@ def test_own_days_come_first_and_the_calendar_can_be_left_out():
 
 @pytest.mark.parametrize("own", ["11-11", "2017-02-30", "2017-11-12..2017-11-11", "yesterday"])
 def test_impossible_days_are_refused(own):
-    with pytest.raises(BehaviourError, match="own"):
+    with pytest.raises(CalendarError, match="own"):
         known_days(HALF_YEAR, own=own)
 
 

@@ -7,8 +7,6 @@ from datetime import date
 
 import pandas as pd
 
-from helpers.behaviour.sessions import BehaviourError, check_choice
-
 YEARLY = {
     "New Year": ("12-31", "01-01"),
     "Labour Day": ("05-01", "05-05"),
@@ -26,6 +24,10 @@ SPRING_FESTIVAL = (
 BEFORE, AFTER = 3, 7
 """Days before and after it that are unlike others: deliveries stop, people travel."""
 CALENDARS = ("china retail", "none")
+
+
+class CalendarError(ValueError):
+    """A calendar or a day that is not known; the message names the argument and the cure."""
 
 
 def known_days(
@@ -50,8 +52,8 @@ def known_days(
 
     Raises
     ------
-    BehaviourError
-        A day that cannot be read, or a range that ends before it starts.
+    CalendarError
+        An unknown calendar, a day that cannot be read, or a range that ends before it starts.
 
     Examples
     --------
@@ -62,7 +64,8 @@ def known_days(
     2 2017-11-20        own
     3 2017-12-11  double-12
     """
-    check_choice("calendar", calendar, CALENDARS)
+    if calendar not in CALENDARS:
+        raise CalendarError(f"calendar {calendar!r} is not known; take one of: {', '.join(CALENDARS)}")
     first, last = (pd.Timestamp(day).normalize() for day in window)
     spans = [("own", *span) for span in _own(own)]
     if calendar != "none":
@@ -95,7 +98,7 @@ def _own(text: str) -> list[tuple[str, str]]:
         for day in (start, end):
             _check_day(day, word)
         if end < start:
-            raise BehaviourError(f"own: the range {word!r} ends before it starts; swap its days")
+            raise CalendarError(f"own: the range {word!r} ends before it starts; swap its days")
         spans.append((start, end))
     return spans
 
@@ -106,4 +109,4 @@ def _check_day(day: str, word: str) -> None:
             return
     except ValueError:
         pass
-    raise BehaviourError(f"own: {word[:40]!r} is no day or range; write 2017-08-30 or 2017-09-02..2017-09-04")
+    raise CalendarError(f"own: {word[:40]!r} is no day or range; write 2017-08-30 or 2017-09-02..2017-09-04")
