@@ -5,7 +5,16 @@ import pytest
 from scipy.stats import multivariate_normal, norm
 
 from helpers.campaigns.errors import ExperimentError
-from helpers.campaigns.sequential import aa_paths, boundaries, false_positive_rate, path_table, peeking_drill
+from helpers.campaigns.sequential import (
+    aa_paths,
+    boundaries,
+    false_positive_rate,
+    mixture_boundary,
+    monitoring_cost,
+    path_table,
+    peeking_drill,
+    stopping,
+)
 
 PUBLISHED = [(1, 0.05), (2, 0.083), (5, 0.142), (10, 0.193), (20, 0.248), (50, 0.320)]
 
@@ -65,3 +74,58 @@ def test_other_impossible_arguments():
         false_positive_rate(looks=2, boundary=0)
     with pytest.raises(ExperimentError, match="experiments"):
         peeking_drill([1], experiments=0)
+
+
+def test_every_corrected_rule_keeps_its_promise_at_any_number_of_looks():
+    for looks in (2, 7, 50, 200):
+        for shape in ("pocock", "obrien_fleming", "always_valid"):
+            assert stopping(boundaries(looks=looks, shape=shape).boundary.to_numpy()).sum() <= 0.05 + 1e-6
+
+
+def test_mixture_boundary_is_where_the_mixed_likelihood_ratio_reaches_one_over_alpha():
+    # oracle: the likelihood ratio against an effect drawn from N(0, 1/ρ), integrated by a grid; V = 1, 4, 25 planned 4
+    effect = np.linspace(-8, 8, 200_001)
+    w = np.linspace(9, 9.5, 500_001)
+    rho = 4 / (w[np.argmin(np.abs(w - np.log(w) - 1 + 2 * np.log(0.05)))] - 1)
+    for v in (1.0, 4.0, 25.0):
+        s = mixture_boundary(v / 4)[()] * np.sqrt(v)
+        mixed = np.trapezoid(np.exp(effect * s - effect**2 * v / 2) * norm.pdf(effect, scale=rho**-0.5), effect)
+        assert mixed == pytest.approx(20, rel=1e-3)
+
+
+def test_mixture_boundary_is_lowest_for_the_planned_people():
+    # ρ is the best at t = 1: any other ρ gives a higher boundary there
+    c = [np.sqrt((1 + r) * (np.log1p(1 / r) - 2 * np.log(0.05))) for r in (0.05, 0.2, 0.5)]
+    assert min(c) > mixture_boundary(1.0)
+
+
+def test_always_valid_without_end():
+    # looked at after every one of 2,000 people, and the experiment runs to twice its plan
+    z = aa_paths(looks=2_000, experiments=2_000, seed=8)
+    alarms = (np.abs(z) > mixture_boundary(np.arange(1, 2_001) / 1_000)).any(axis=1).mean()
+    assert alarms <= 0.05
+    assert (np.abs(z) > 1.96).any(axis=1).mean() > 0.4
+
+
+def test_published_price_of_looking():
+    # Jennison & Turnbull (2000), tables 2.2 and 2.4: five looks, 5 %, power 80 %: 1.228 and 1.028 times the people
+    cost = monitoring_cost(looks=5).set_index("rule")
+    assert cost.users_factor.round(3)[["Pocock", "O'Brien–Fleming"]].tolist() == [1.228, 1.028]
+    assert cost.power_rate["one look at the end"] == pytest.approx(norm.cdf(norm.ppf(0.8)), abs=1e-6)
+
+
+def test_stopping_with_an_effect_agrees_with_simulation():
+    edge = boundaries(looks=5, shape="pocock").boundary.to_numpy()
+    z = aa_paths(looks=5, experiments=100_000, seed=9) + 2.8 * np.sqrt(np.arange(1, 6) / 5)
+    crossed = np.abs(z) > edge
+    first = np.where(crossed.any(axis=1), crossed.argmax(axis=1), 5)
+    assert np.allclose(stopping(edge, 2.8), np.bincount(first, minlength=6)[:5] / 100_000, atol=0.005)
+
+
+def test_impossible_mixtures_and_powers():
+    with pytest.raises(ExperimentError, match="information"):
+        mixture_boundary(0.0)
+    with pytest.raises(ExperimentError, match="alpha"):
+        mixture_boundary(1.0, alpha=1.0)
+    with pytest.raises(ExperimentError, match="power"):
+        monitoring_cost(looks=5, power=0.01)
