@@ -40,6 +40,7 @@ from helpers.campaigns.response_curves import (
 )
 from helpers.findings import Estimate, missing
 from helpers.intervals import rate
+from helpers.order_lines import last_touch, order_totals
 
 __all__ = [
     "adstock",
@@ -360,30 +361,12 @@ def _booked(
     touchpoints: ir.Table, orders: ir.Table, items: ir.Table | None, lookback_days: int, quiet_days: int
 ) -> tuple[pd.DataFrame, pd.Timestamp]:
     """Orders, sales, margin and new customers by the channel of the last touch, and the first day of the orders."""
-    off = orders.discount.fill_null(0) if "discount" in orders.columns else 0.0
-    lines = orders.mutate(paid=(orders.quantity * orders.unit_price - off).cast("float64"), off=off)
-    if items is not None and "unit_margin" in items.columns:
-        lines = lines.left_join(items.select("item_id", "unit_margin"), "item_id")
-        lines = lines.mutate(earned=(lines.quantity * lines.unit_margin - lines.off).cast("float64"))
-    else:
-        lines = lines.mutate(earned=lines.paid.nullif(lines.paid))
-    whole = lines.group_by("order_id", "user_id").agg(
-        placed=lines.timestamp.min(), day=lines.day.min(), sales=lines.paid.sum(), margin=lines.earned.sum()
-    )
+    whole = order_totals(orders, items)
     first = whole.group_by("user_id").agg(first=whole.placed.min())
     begin = whole.placed.min().as_scalar()
     whole = whole.inner_join(first, "user_id").select(*whole.columns, "first")
     whole = whole.mutate(new=((_.placed == _.first) & (_.placed >= begin + quiet_days * DAY)).cast("int64"))
-    seen = whole.inner_join(touchpoints.select("user_id", "channel", touched="timestamp"), "user_id")
-    seen = seen.filter((_.touched <= _.placed) & (_.touched >= _.placed - lookback_days * DAY))
-    credit = seen.group_by("order_id", "user_id").agg(
-        last=_.touched.max(), sales=_.sales.max(), margin=_.margin.max(), new=_.new.max()
-    )
-    touch = seen.select("order_id", "user_id", "channel", "touched").distinct()
-    joined = credit.inner_join(
-        touch, [credit.order_id == touch.order_id, credit.user_id == touch.user_id, credit.last == touch.touched]
-    )
-    joined = joined.group_by("order_id", "user_id", "sales", "margin", "new").agg(channel=joined.channel.min())
+    joined = last_touch(whole, touchpoints, lookback_days=lookback_days)
     booked = joined.group_by("channel").agg(
         orders=_.order_id.nunique(), sales=_.sales.sum(), margin=_.margin.sum(), new_customers=_.new.sum()
     )
