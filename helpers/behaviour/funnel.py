@@ -26,7 +26,7 @@ from helpers.behaviour.sessions import (
 )
 from helpers.engine import as_table, hold
 from helpers.findings import Estimate, missing
-from helpers.intervals import add_rate, newcombe, wilson
+from helpers.intervals import add_rate, add_rate_by_cluster, newcombe
 from helpers.tables import BEHAVIORS
 
 UNITS = {"user": ["user_id"], "visit": ["user_id", "visit"], "user-item": ["user_id", "item_id"]}
@@ -429,9 +429,10 @@ def definitions(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
         rows += _rule_rows(journeys, unit)
     table = pd.DataFrame(rows)
     fits = table.converted <= table["base"]
-    rated = add_rate(table.assign(x=table.converted.where(fits, 0)), successes="x", trials="base", level=level)
-    low, high = _by_users(table, level)
-    table = rated.assign(user_rate_ci_low=low, user_rate_ci_high=high).drop(columns=["x", "users", "xx", "xy", "yy"])
+    counts = {"successes": "x", "trials": "base", "level": level}
+    rated = add_rate(table.assign(x=table.converted.where(fits, 0)), **counts)
+    table = add_rate_by_cluster(rated, **counts, clusters="users", name="user_rate")
+    table = table.drop(columns=["x", "users", "xx", "xy", "yy", "user_rate"])
     bounds = [c for c in table if c.endswith(("_ci_low", "_ci_high"))]
     table.loc[~fits, bounds] = np.nan
     table.loc[~fits, "rate"] = table.converted / table["base"].where(table["base"] > 0)
@@ -482,18 +483,6 @@ def _sums(table: ir.Table, pairs: list[tuple[ir.Column, ir.Column]]) -> list[dic
     found = people.agg(**wanted).execute().iloc[0].fillna(0)
     names = ("base", "converted", "xx", "xy", "yy", "users")
     return [{name: int(found[f"{name}{k}"]) for name in names} for k in range(len(pairs))]
-
-
-def _by_users(table: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson intervals for the effective number of units: base / design effect, when users are drawn, not units."""
-    x, y, m = (table[c].to_numpy(float) for c in ("base", "converted", "users"))
-    p = np.clip(y / np.maximum(x, 1), 0, 1)
-    spread = table.yy - 2 * p * table.xy + p * p * table.xx
-    variance = spread / np.maximum(x, 1) ** 2 * m / np.maximum(m - 1, 1)
-    simple = p * (1 - p) / np.maximum(x, 1)
-    effect = np.where((simple > 0) & (m > 1), np.maximum(variance / np.where(simple > 0, simple, 1), 1), 1)
-    low, high = wilson(p * x / effect, x / effect, level=level)
-    return np.where(x > 0, low, np.nan), np.where(x > 0, high, np.nan)
 
 
 def compare_segments(table: pd.DataFrame, *, first: str, second: str, level: float = 0.95) -> Estimate:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.behaviour.retention import UserDays, calendar, did, period_of
+from helpers.behaviour.retention_truth import true_last_days
 from helpers.behaviour.sessions import check_choice, check_positive, hide_small
 from helpers.engine import as_table
 from helpers.findings import missing
@@ -431,8 +432,8 @@ def dormant_truth(
     gone = _newly_dormant(found, spans, event)
     if gone.empty:
         return missing(columns, f"no whole {period} follows another")
-    left = (truth.set_index("user_id").left_at.reindex(gone.user_id) - start_epoch) // 86_400
-    gone = gone.assign(left=(left.to_numpy() <= spans["last"].to_numpy()[gone.span]).astype("int64"))
+    left = true_last_days(truth, gone.user_id, start_epoch=start_epoch)
+    gone = gone.assign(left=(left <= spans["last"].to_numpy()[gone.span]).astype("int64"))
     table = gone.groupby("span").agg(dormant=("left", "size"), left=("left", "sum")).reset_index()
     table.insert(0, "starts_on", spans.starts_on.to_numpy()[table.span])
     table = add_rate(table.drop(columns="span"), successes="left", trials="dormant", name="left_rate", level=level)

@@ -11,6 +11,17 @@ from helpers.engine import as_table
 from helpers.findings import missing
 
 
+def true_last_days(truth: pd.DataFrame, users: pd.Series, *, start_epoch: int) -> np.ndarray:
+    """The day of the log on which each user truly left, day 0 being the first; missing: never.
+
+    >>> truth = pd.DataFrame({"user_id": [1, 2], "left_at": [90_000, None]})
+    >>> true_last_days(truth, pd.Series([2, 1]), start_epoch=0)
+    array([nan,  1.])
+    """
+    left = pd.to_numeric(truth.set_index("user_id").left_at).reindex(users)
+    return ((left - start_epoch) // 86_400).to_numpy(float)
+
+
 def alive(
     found: UserDays, truth: pd.DataFrame, *, start_epoch: int, start_event: str = "any", who: str = "new"
 ) -> pd.DataFrame:
@@ -39,9 +50,9 @@ def alive(
     begun = starts(found, start_event=start_event, who=who).execute()
     if begun.empty or (found.reason and who == "new"):
         return missing(columns, found.reason or "nobody started")
-    left = (truth.set_index("user_id").left_at.reindex(begun.user_id) - start_epoch) // 86_400
+    left = true_last_days(truth, begun.user_id, start_epoch=start_epoch)
     last = found.days - 1 - begun.start.to_numpy()
-    stayed = np.fmin(left.to_numpy() - begun.start.to_numpy(), last).astype("int64")
+    stayed = np.fmin(left - begun.start.to_numpy(), last).astype("int64")
     zero, one = 0 * last, np.ones(len(last))
     counts = {"users": cover(zero, last, one, found.days), "alive": cover(zero, stayed, one, found.days)}
     table = pd.DataFrame({"n": np.arange(found.days), **counts}).query("n > 0 and users > 0").reset_index(drop=True)
