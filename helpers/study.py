@@ -28,6 +28,7 @@ from pydantic import (
     model_validator,
 )
 
+from helpers.currencies import check_currency
 from helpers.tables import NEEDS, TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -172,7 +173,7 @@ class Study(_Strict):
     name: str
     title: str
     language: Literal["en", "zh"] = "zh"
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"
+    currency: str = "CNY"
     time_zone: str = "Asia/Shanghai"
     window: Window
     engine: Engine = Engine()
@@ -187,6 +188,11 @@ class Study(_Strict):
     @classmethod
     def _name(cls, value: str) -> str:
         return check_name(value)
+
+    @field_validator("currency")
+    @classmethod
+    def _currency(cls, value: str) -> str:
+        return check_currency(value)
 
     @field_validator("time_zone")
     @classmethod
