@@ -15,10 +15,9 @@ import pandas as pd
 
 from helpers.campaigns.adjustment import adjusted_effects, cuped, expected_gain, regression_adjusted
 from helpers.campaigns.arms import arm_counts, holm, planned_shares, sample_ratio_test, several_arms
+from helpers.campaigns.bootstrap import bootstrap_difference, checked_means
 from helpers.campaigns.comparison import (
     EFFECT,
-    bootstrap_difference,
-    checked_means,
     newcombe_difference,
     ratio_difference,
     welch,

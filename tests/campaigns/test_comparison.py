@@ -9,7 +9,7 @@ from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 from helpers.campaigns.arms import arm_counts, sample_ratio_test
-from helpers.campaigns.comparison import bootstrap_difference, newcombe_difference, ratio_difference, welch
+from helpers.campaigns.comparison import newcombe_difference, ratio_difference, welch
 from helpers.campaigns.errors import ExperimentError
 
 
@@ -65,11 +65,6 @@ def test_hillstrom_split(hillstrom):
     counts = arm_counts(hillstrom)
     assert counts.to_dict() == {"Mens E-Mail": 21_307, "No E-Mail": 21_306, "Womens E-Mail": 21_387}
     assert round(sample_ratio_test(counts).p_value[0], 3) == 0.904
-
-
-def test_hillstrom_bootstrap_agrees_with_welch(hillstrom):
-    boot = bootstrap_difference(hillstrom, outcome="spend", control=NO_MAIL, repeats=400, seed=1)
-    assert np.allclose(boot[["ci_low", "ci_high"]], [[0.4851, 1.0545], [0.1690, 0.6799]], atol=0.06)
 
 
 def test_welch_by_hand():
@@ -152,30 +147,6 @@ def test_ratio_degenerate():
         ratio_difference(users.assign(visits=-1), numerator="spend", denominator="visits")
 
 
-def test_bootstrap_agrees_with_welch_on_many_people(skewed):
-    users = pd.concat([skewed] * 5)
-    boot, welch_ = bootstrap_difference(users, outcome="spend", seed=2).iloc[0], welch(users, outcome="spend").iloc[0]
-    assert boot.standard_error == pytest.approx(welch_.standard_error, rel=0.06)
-    assert boot.ci_low == pytest.approx(welch_.ci_low, abs=0.15 * welch_.standard_error)
-
-
-def test_bootstrap_of_a_ratio_agrees_with_the_delta_method(skewed):
-    boot = bootstrap_difference(skewed, outcome="spend", denominator="visits", seed=4).iloc[0]
-    delta = ratio_difference(skewed, numerator="spend", denominator="visits").iloc[0]
-    assert boot.difference == pytest.approx(delta.difference)
-    assert boot.standard_error == pytest.approx(delta.standard_error, rel=0.1)
-
-
-def test_bootstrap_is_seeded(skewed):
-    first, again = (bootstrap_difference(skewed, outcome="spend", repeats=200, seed=9) for _ in range(2))
-    assert first.equals(again)
-
-
-def test_the_bootstrap_of_ones_is_ones():
-    row = bootstrap_difference(two_arms([1] * 5, [1] * 5), outcome="spend", repeats=100).iloc[0]
-    assert (row.ci_low, row.ci_high, row.p_value) == (0, 0, 1)
-
-
 def test_one_arm_and_no_control_are_missing_with_reason():
     one = pd.DataFrame({"arm": ["control"] * 3, "spend": [1.0, 2, 3]})
     assert "nothing to compare" in welch(one, outcome="spend").attrs["reason"]
@@ -206,7 +177,5 @@ def test_wrong_columns_are_refused_with_the_right_name():
         welch(users.assign(spend="a"), outcome="spend")
     with pytest.raises(ExperimentError, match="level"):
         welch(users, outcome="spend", level=1)
-    with pytest.raises(ExperimentError, match="repeats"):
-        bootstrap_difference(users, outcome="spend", repeats=10)
     with pytest.raises(ExperimentError, match="arm"):
         welch(users.drop(columns="arm"), outcome="spend")
