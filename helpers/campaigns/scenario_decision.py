@@ -1,0 +1,334 @@
+"""From simulated plans to a decision: chance of being best, regret, the worth of another test, and what it hangs on."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from helpers.campaigns.errors import ExperimentError
+from helpers.campaigns.scenario import Launch, expected
+from helpers.findings import Estimate, missing
+
+NOTHING = "nothing"
+
+
+def decision(played: dict[str, np.ndarray], *, level: float = 0.95, nothing: bool = True) -> pd.DataFrame:
+    """Which plan to choose, and what a wrong choice would cost.
+
+    Regret of a choice in one draw: the best plan's profit less the chosen one's, ≥ 0. Its mean is the *expected
+    regret*. The plan with the highest mean has the lowest expected regret, and that is the *expected value of perfect
+    information*: what it would be worth at most to know the truth before choosing.
+
+    Parameters
+    ----------
+    played : dict
+        Plan → its expected profit in each draw of what is known (currency units), the same draws for all.
+    level : float
+        Share of the draws inside the interval.
+    nothing : bool
+        Add the choice to do nothing, with profit 0.
+
+    Returns
+    -------
+    DataFrame
+        One row a choice, best first: `choice`, `profit` with `ci_low`, `ci_high`, `best_share` (share of the draws in
+        which it is the best; ties shared), `expected_regret` (currency units). Empty with its reason without draws.
+
+    Raises
+    ------
+    ExperimentError
+        Draws of different length, or not finite.
+
+    References
+    ----------
+    Raiffa & Schlaifer (1961), chapter 4: raiffa1961.
+
+    Examples
+    --------
+    >>> decision({"A": np.array([4.0, 0.0]), "B": np.array([1.0, 1.0])}, nothing=False).drop(
+    ...     columns=["ci_low", "ci_high"])
+      choice  profit  best_share  expected_regret
+    0      A     2.0         0.5              0.5
+    1      B     1.0         0.5              1.5
+    """
+    names = ["choice", "profit", "ci_low", "ci_high", "best_share", "expected_regret"]
+    drawn = {name: np.asarray(x, dtype=float) for name, x in played.items()}
+    if len({len(x) for x in drawn.values()}) > 1 or not all(np.isfinite(x).all() for x in drawn.values()):
+        raise ExperimentError("played: give every plan the same number of finite draws")
+    if not drawn or not len(next(iter(drawn.values()))):
+        return missing(names, "no draws")
+    if nothing:
+        drawn[NOTHING] = np.zeros(len(next(iter(drawn.values()))))
+    values = np.stack(list(drawn.values()), axis=1)
+    best = values.max(axis=1, keepdims=True)
+    winner = values == best
+    ends = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+    table = pd.DataFrame({
+        "choice": list(drawn), "profit": values.mean(axis=0), "ci_low": ends[0], "ci_high": ends[1],
+        "best_share": (winner / winner.sum(axis=1, keepdims=True)).mean(axis=0),
+        "expected_regret": (best - values).mean(axis=0),
+    })  # fmt: skip
+    return table.sort_values("expected_regret", kind="stable", ignore_index=True)
+
+
+def unit_normal_loss(z: float) -> float:
+    """Expected shortfall of a standard normal beyond z: L(z) = φ(z) − z·(1 − Φ(z)).
+
+    >>> round(unit_normal_loss(0.0), 4), round(unit_normal_loss(1.0), 4)
+    (0.3989, 0.0833)
+    """
+    return float(norm.pdf(z) - z * norm.sf(z))
+
+
+def information_value(difference: np.ndarray, *, shares: tuple[float, ...] = (1.0, 0.5)) -> pd.DataFrame:
+    """Is another test worth it? What knowing more about the difference of two plans would bring.
+
+    For a normal difference with mean μ and standard deviation σ of what is *not known*, perfect information is worth
+    σ·L(|μ|/σ). A test that takes away the share r of the variance is worth the same with σ·√r. A test as large as the
+    last takes away one half.
+
+    Parameters
+    ----------
+    difference : array
+        Expected profit of A less B in each draw of what is known, currency units.
+    shares : tuple of float
+        Shares r of the variance that would be taken away, 0…1.
+
+    Returns
+    -------
+    DataFrame
+        One row a test: `test`, `variance_taken_share`, `worth` (currency units: the most that it may cost).
+
+    Raises
+    ------
+    ExperimentError
+        A share outside 0…1.
+
+    References
+    ----------
+    Raiffa & Schlaifer (1961), chapter 5: raiffa1961.
+
+    Examples
+    --------
+    >>> information_value(np.array([-1.0, 1.0]), shares=(1.0,)).round(3)
+                      test  variance_taken_share  worth
+    0  perfect information                   1.0  0.564
+    """
+    if any(not 0 <= r <= 1 for r in shares):
+        raise ExperimentError(f"shares {shares!r}: take shares of the variance, 0 to 1")
+    drawn = np.asarray(difference, dtype=float)
+    names = ["test", "variance_taken_share", "worth"]
+    if len(drawn) < 2:
+        return missing(names, "fewer than two draws")
+    mean, error = float(drawn.mean()), float(drawn.std(ddof=1))
+    words = {1.0: "perfect information", 0.5: "a test as large as the last", 0.0: "no test"}
+    rows = [(words.get(r, f"a test that takes {r:.0%} of the variance"), r, _worth(mean, error, r)) for r in shares]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _worth(mean: float, error: float, share: float) -> float:
+    scale = error * math.sqrt(share)
+    return scale * unit_normal_loss(abs(mean) / scale) if scale > 0 else 0.0
+
+
+def both_horizons(launches: list[Launch], *, level: float = 0.95) -> pd.DataFrame:
+    """The decision at the end of the campaign beside the one in the long run.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `decision` after `horizon`; one row a horizon and choice.
+    """
+    tables = [expected(x) for x in launches]
+    parts = []
+    for outcome, word in (("profit_at_end", "end of the campaign"), ("profit_long_run", "long run")):
+        drawn = {f"plan {x.plan.name}": t[outcome].to_numpy() for x, t in zip(launches, tables, strict=True)}
+        parts.append(decision(drawn, level=level).assign(horizon=word))
+    table = pd.concat(parts, ignore_index=True)
+    return table[["horizon", *table.columns.drop("horizon")]]
+
+
+def advice(choices: pd.DataFrame, worth: pd.DataFrame, *, test_cost: float, currency: str = "") -> str:
+    """The decision in one plain sentence.
+
+    Parameters
+    ----------
+    choices : DataFrame
+        From `decision`, one horizon.
+    worth : DataFrame
+        From `information_value`, with the row of a test as large as the last.
+    test_cost : float
+        What another test would cost, currency units.
+    currency : str
+        Name of the unit.
+
+    Examples
+    --------
+    >>> choices = decision({"plan A": np.array([4.0, 2.0]), "plan B": np.array([1.0, 1.0])})
+    >>> worth = pd.DataFrame({"variance_taken_share": [0.5], "worth": [0.2]})
+    >>> advice(choices, worth, test_cost=1.0, currency="CNY")
+    'Choose plan A: it is the best choice with probability 100 %, and its expected regret is 0 CNY. Another test ...'
+    """
+    if choices.empty:
+        return f"No decision: {choices.attrs.get('reason', 'no draws')}."
+    best = choices.iloc[0]
+    unit = f" {currency}" if currency else ""
+    what = "Do nothing" if best.choice == NOTHING else f"Choose {best.choice}"
+    said = (
+        f"{what}: it is the best choice with probability {best.best_share:.0%}".replace("%", " %")
+        + f", and its expected regret is {best.expected_regret:,.0f}{unit}."
+    )
+    half = worth[worth.variance_taken_share == 0.5] if len(worth) else worth
+    if half.empty:
+        return said
+    gain = float(half.worth.iloc[0])
+    pays = "is worth its cost" if gain > test_cost else "would cost more than it can bring"
+    return f"{said} Another test as large as the last {pays}: {gain:,.0f}{unit} against {test_cost:,.0f}."
+
+
+PIECES = ("base", "added", "margin", "margin_gap", "later", "opted_out")
+
+
+def pieces(launch: Launch) -> pd.DataFrame:
+    """The few numbers that a plan's profit hangs on, once for each draw of what is known.
+
+    Returns
+    -------
+    DataFrame
+        One row a draw: `base` (orders a person without the offer), `added` (by the offer), `margin` of an order without
+        the offer, `margin_gap` (with less without), `later` (change of the margin a person afterwards), `opted_out`
+        (share): means over those reached, currency units.
+    """
+    with_, without = launch.response.treated, launch.response.untreated
+    share = np.bincount(launch.group, minlength=len(launch.response.groups)) / len(launch.group)
+    base = without.rate @ share
+    later = with_.per_person("later_margin") - without.per_person("later_margin")
+    columns = (
+        base,
+        with_.rate @ share - base,
+        without.mean["margin"],
+        with_.mean["margin"] - without.mean["margin"],
+        later[:, 0],
+        launch.opted_out,
+    )
+    return pd.DataFrame(dict(zip(PIECES, columns, strict=True)))
+
+
+def profit_of(launch: Launch, part: pd.Series, *, carries: float, consent_value: float) -> float:
+    """Long-run profit of a plan from its pieces, currency units.
+
+    N·s·[(λ + δ)(m + Δ) − λ·m + ℓ] − N·c − N·q·V, with s = stretch × carries.
+    """
+    size = len(launch.reached) * launch.weight
+    now = (part.base + part.added) * (part.margin + part.margin_gap) - part.base * part.margin
+    gain = launch.stretch * carries * (now + part.later)
+    return float(size * (gain - launch.cost - part.opted_out * consent_value))
+
+
+def tornado(
+    launches: list[Launch],
+    *,
+    level: float = 0.8,
+    carries: tuple[float, float] = (0.7, 1.1),
+    consent_factor: tuple[float, float] = (0.5, 2.0),
+) -> pd.DataFrame:
+    """What the difference hangs on: each assumption alone at its low and its high value, all others at their mean.
+
+    Estimated pieces go from the lower to the upper end of their interval; assumed ones between stated values. An
+    assumption whose bar holds 0 can turn the decision by itself.
+
+    Parameters
+    ----------
+    launches : list of Launch
+        Two plans, from `prepare`.
+    level : float
+        Level of the intervals of the estimated pieces, 0…1 exclusive.
+    carries : tuple of float
+        Low and high share of the tested effect that returns, for each plan alone.
+    consent_factor : tuple of float
+        Low and high value of a consent, as multiples of the assumed one.
+
+    Returns
+    -------
+    DataFrame
+        One row an assumption, widest bar first: `assumption`, `low`, `high` (its values), `at_low`, `at_high`
+        (long-run profit of A less B, currency units), `base` (all at their mean), `from_`, `to` (the bar's ends),
+        `turns` (does the sign change?).
+
+    Raises
+    ------
+    ExperimentError
+        level outside 0…1.
+
+    References
+    ----------
+    Howard (1988): howard1988.
+
+    Examples
+    --------
+    See the notebook.
+    """
+    if not 0 < level < 1:
+        raise ExperimentError(f"level {level!r} is not between 0 and 1; take 0.8 for the middle 80 %")
+    drawn = [pieces(x) for x in launches]
+    means = [d.mean() for d in drawn]
+    kept = [{"carries": x.carries, "consent_value": x.consent_value} for x in launches]
+    start = _gap(launches, means, kept)
+    rows = []
+    for k, x in enumerate(launches):
+        for piece, word in WORDS.items():
+            low, high = np.quantile(drawn[k][piece], [0.5 - level / 2, 0.5 + level / 2])
+            ends = [_gap(launches, _set(means, k, piece, v), kept) for v in (low, high)]
+            rows.append((f"{x.plan.name}: {word}", low, high, *ends))
+        ends = [_gap(launches, means, _replace(kept, k, carries=v * x.carries)) for v in carries]
+        rows.append((f"{x.plan.name}: share of the effect that returns", *(v * x.carries for v in carries), *ends))
+    values = [f * launches[0].consent_value for f in consent_factor]
+    ends = [_gap(launches, means, [k | {"consent_value": v} for k in kept]) for v in values]
+    rows.append(("value of a consent", *values, *ends))
+    table = pd.DataFrame(rows, columns=["assumption", "low", "high", "at_low", "at_high"])
+    table["base"] = start
+    table["from_"], table["to"] = table[["at_low", "at_high"]].min(axis=1), table[["at_low", "at_high"]].max(axis=1)
+    table["turns"] = (table.from_ < 0) & (table.to > 0)
+    order = (table.to - table.from_).sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+WORDS = {
+    "added": "added orders a person",
+    "margin_gap": "margin of an order, offer less none",
+    "base": "orders anyway",
+    "later": "margin afterwards",
+    "opted_out": "opt-out share",
+}
+
+
+def _gap(launches: list[Launch], parts: list[pd.Series], kept: list[dict]) -> float:
+    profits = [profit_of(x, p, **k) for x, p, k in zip(launches, parts, kept, strict=True)]
+    return profits[0] - profits[1]
+
+
+def _set(means: list[pd.Series], k: int, piece: str, value: float) -> list[pd.Series]:
+    changed = list(means)
+    changed[k] = means[k].copy()
+    changed[k][piece] = value
+    return changed
+
+
+def _replace(kept: list[dict], k: int, **new: float) -> list[dict]:
+    return [given | new if i == k else given for i, given in enumerate(kept)]
+
+
+def tie(launches: list[Launch]) -> Estimate:
+    """Which share of plan A's tested effect must return so that A earns as much as B; below 1, A has room.
+
+    Missing where A's effect is not above 0, or the tie lies outside 0…10.
+    """
+    means = [pieces(x).mean() for x in launches]
+    kept = [{"carries": x.carries, "consent_value": x.consent_value} for x in launches]
+    zero, one = (_gap(launches, means, _replace(kept, 0, carries=v)) for v in (0.0, 1.0))
+    if one <= zero or not 0 <= -zero / (one - zero) <= 10:
+        return Estimate.missing("no share of A's effect makes the plans equal")
+    return Estimate(-zero / (one - zero))
