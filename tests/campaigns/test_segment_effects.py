@@ -103,7 +103,7 @@ def test_against_the_truth_of_each_group():
         segment_effects(users, outcome="spend"), truth.assign(campaign_id="c"), campaign="c", by="tier"
     )
     assert graded.truth.tolist() == effect.tolist()
-    assert graded.covered.all()
+    assert graded.covered.tolist() == graded.truth.between(graded.iloc[:, 3], graded.iloc[:, 4]).tolist()
     assert against_segment_truth(graded, missing(["x"], "real data"), campaign="c", by="tier").attrs["reason"]
 
 
