@@ -395,15 +395,26 @@ def observed_doses(everyone: pd.DataFrame, *, most: int = 8, min_cell: int = 10)
     Returns
     -------
     DataFrame
-        One row a number of messages: `messages`, `users`, `spend` and `spend_before` (a person, currency units, in the
-        campaign's window and as long before).
+        Two rows a number of messages: `messages`, `people`, `when` ('during the campaign', 'as long before'), `spend`
+        (a person, currency units).
+
+    Examples
+    --------
+    >>> everyone = pd.DataFrame({"randomised": False, "contacts": [0, 0, 2], "user_id": [1, 2, 3],
+    ...                          "spend": [0.0, 2.0, 9.0], "spend_before": [1.0, 1.0, 8.0]})
+    >>> observed_doses(everyone, min_cell=1).query("when == 'as long before'")["spend"].tolist()
+    [1.0, 8.0]
     """
-    names = ["messages", "users", "spend", "spend_before"]
+    names = ["messages", "people", "when", "spend"]
     if everyone.empty:
         return missing(names, everyone.attrs.get("reason", "no campaign has participants"))
     chosen = everyone[~everyone["randomised"].astype(bool)]
     chosen = everyone if chosen.empty else chosen
     grouped = chosen.assign(messages=chosen["contacts"].clip(upper=most)).groupby("messages", as_index=False)
-    table = grouped.agg(users=("user_id", "nunique"), spend=("spend", "mean"), spend_before=("spend_before", "mean"))
-    table = table[table["users"] >= min_cell].reset_index(drop=True)
-    return table if len(table) > 1 else missing(names, "all people got the same number of messages")
+    table = grouped.agg(people=("user_id", "nunique"), during=("spend", "mean"), before=("spend_before", "mean"))
+    table = table[table["people"] >= min_cell]
+    if len(table) < 2:
+        return missing(names, "all people got the same number of messages")
+    words = {"during": "during the campaign", "before": "as long before"}
+    long = table.rename(columns=words).melt(["messages", "people"], list(words.values()), "when", "spend")
+    return long[names]

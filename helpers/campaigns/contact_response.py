@@ -398,6 +398,27 @@ def true_profit(curve: pd.DataFrame, *, unit_cost: float | None, future_value: f
     return pd.DataFrame({"per_week": curve["per_week"].astype(float), "profit": profit})
 
 
+def curve_lines(curve: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """The fitted profit and the true one as two series for a chart: `per_week`, `series`, `profit`, `low`, `high`."""
+    names = ["per_week", "series", "profit", "low", "high"]
+    if curve.empty:
+        return missing(names, curve.attrs.get("reason", "there is no curve"))
+    ends = {"profit_ci_low": "low", "profit_ci_high": "high"}
+    parts = [curve.rename(columns=ends).assign(series="fitted, with its interval")[names]]
+    if not truth.empty:
+        parts.append(truth.assign(series="truth", low=truth["profit"], high=truth["profit"])[names])
+    return pd.concat(parts, ignore_index=True)
+
+
+def whole_cap(found: Estimate, *, chosen: int = 0) -> int:
+    """Messages a week for the plan: the number chosen, or with 0 the cap found, rounded down; 1 where there is none.
+
+    >>> whole_cap(Estimate(2.85)), whole_cap(Estimate(2.85), chosen=4), whole_cap(Estimate.missing("no test"))
+    (2, 4, 1)
+    """
+    return chosen or max(1, math.floor(found.value or 1))
+
+
 def best_dose(curve: pd.DataFrame) -> float | None:
     """The dose with the highest profit of a curve; None where there is none.
 
