@@ -1,0 +1,416 @@
+"""The management scorecard: seven groups of indicators against target, benchmark and the period before.
+
+After the evaluation system of marketing (营销效果评估体系) and the balanced scorecard (Kaplan and Norton 1992).
+Each light is a claim that its interval must support; what the tables cannot tell is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from helpers.findings import Estimate, format_value, missing
+from helpers.scores import answers as read_answers
+from helpers.summary.indicators import BY_KEY, INDICATORS, Facts, definitions, gather, measure
+from helpers.summary.light_study import light_study
+from helpers.summary.lights import GREY, RED, by_chance, light, shown, tally
+from helpers.summary.periods import (
+    DAY,
+    Period,
+    ScorecardError,
+    Window,
+    choose_period,
+    days_of,
+    like_for_like,
+    whole_months,
+    whole_weeks,
+)
+from helpers.summary.sums import share_by_category
+from helpers.summary.trends import mann_kendall, sen_slope, trends
+from helpers.summary.uncertainty import difference, ratio_interval, relative_change, total_interval
+
+__all__ = [
+    "ScorecardError",
+    "by_chance",
+    "card",
+    "categories",
+    "channel_table",
+    "definitions",
+    "in_words",
+    "light",
+    "light_study",
+    "mann_kendall",
+    "measured",
+    "ratio_interval",
+    "sen_slope",
+    "sentences",
+    "series",
+    "span_table",
+    "tally",
+    "total_interval",
+    "trends",
+]
+
+CARD = [
+    "group", "indicator", "name", "value", "ci_low", "ci_high", "unit", "target", "reached", "light", "because",
+    "benchmark", "benchmark_light", "last", "change", "change_ci_low", "change_ci_high", "last_year_change", "good",
+    "notebook",
+]  # fmt: skip
+LIKE = ("sales", "acquisition and retention", "channels", "return on marketing")
+"""Groups whose figures depend on which days are counted: compared with the last period on like-for-like days."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The figures of one study and period: `table` holds one row a span and indicator, from `measure`."""
+
+    period: Period
+    window: Window
+    table: pd.DataFrame
+    facts: Facts
+    targets: pd.DataFrame
+    months: Mapping[str, list[str]]
+    known: pd.DataFrame
+
+    @property
+    def seen_share(self) -> float:
+        """Share of the period's days that the window holds, 0…1."""
+        return self.period.share_in(self.window)
+
+    def of(self, span: str, key: str) -> Estimate:
+        """The estimate of one indicator in one span; missing where the span is not there."""
+        row = self.table[(self.table["span"] == span) & (self.table["indicator"] == key)]
+        if row.empty:
+            return Estimate.missing("the window does not hold that period")
+        value, low, high = (None if pd.isna(v) else float(v) for v in row.iloc[0][["value", "ci_low", "ci_high"]])
+        return Estimate(value, low, high, str(row["reason"].iloc[0]))
+
+
+def measured(
+    tables: Mapping[str, ir.Table], *, window: Window, zone: str, known: pd.DataFrame, period: str = "",
+    campaigns: pd.DataFrame | None = None, brand: Mapping[str, tuple[int, int]] | None = None,
+    quiet_days: int = 56, lookback_days: int = 7, level: float = 0.95, min_cell: int = 10,
+) -> Measured:  # fmt: skip
+    """All indicators of the judged period, of the periods it is compared with, and of every whole week.
+
+    Parameters
+    ----------
+    tables : mapping of str to Table
+        The study's tables by name.
+    window : (first, last)
+        The study's days, both inclusive.
+    zone : str
+        The study's time zone.
+    known : DataFrame
+        Days known to be unlike others, from `helpers.known_days.known_days`.
+    period : str
+        A year, quarter or month; '' chooses (see `choose_period`).
+    campaigns : DataFrame, optional
+        From `helpers.campaigns.profit_totals.profit_totals`.
+    brand : mapping, optional
+        'brand_awareness' or 'brand_search_share' → (our count, count of all).
+    quiet_days : int
+        Days from the start of the window in which every buyer looks new, 0…365.
+    lookback_days : int
+        An order is booked to the last touch in so many days before it, 1…90.
+    level, min_cell
+        Of the intervals; smallest number of customers whose figure is shown.
+
+    Raises
+    ------
+    ScorecardError
+        A period that cannot be read or has no day in the window, or counts of the brand that do not fit.
+    """
+    targets = tables["targets"].execute() if "targets" in tables else missing(["indicator", "period"], "no targets")
+    judged = choose_period(window, targets, period=period)
+    brand = _checked_brand(brand or {})
+    spans, kept = _spans(judged, window, known)
+    months = _months(judged, window)
+    facts = gather(
+        tables, spans=spans, months=months, kept=kept, campaigns=_none_known(campaigns), brand=brand,
+        answers=_answers(tables, zone), known_from=window[0] + quiet_days * DAY, lookback_days=lookback_days,
+        level=level, min_cell=min_cell,
+    )  # fmt: skip
+    names = list(dict.fromkeys([*spans["span"], *months]))
+    table = measure(facts, present=tuple(tables), spans=[n for n in names if n != "before last"])
+    return Measured(judged, window, table, facts, targets, months, known)
+
+
+def _none_known(campaigns: pd.DataFrame | None) -> pd.DataFrame:
+    return missing(["status"], "the campaigns were not looked at") if campaigns is None else campaigns
+
+
+def _checked_brand(brand: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    for key, (ours, everybody) in brand.items():
+        if not 0 <= ours <= everybody:
+            raise ScorecardError(f"{key}: {ours} of {everybody}: give counts with 0 ≤ ours ≤ all")
+    return {k: (int(a), int(b)) for k, (a, b) in brand.items()}
+
+
+def _answers(tables: Mapping[str, ir.Table], zone: str) -> pd.DataFrame:
+    if "feedback" not in tables:
+        return missing(["user_id", "day"], "no feedback")
+    found = read_answers(tables["feedback"])
+    day = pd.to_datetime(found["created_at"], unit="s", utc=True).dt.tz_convert(zone).dt.tz_localize(None)
+    return found.assign(day=day.dt.normalize())
+
+
+def _spans(judged: Period, window: Window, known: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """All spans as rows `span`, `day`, and which span's buyers may come back in which."""
+    now, last = judged.inside(window), judged.before()
+    parts, kept = [days_of(now, "now")], {}
+    for name, other in (("last", last), ("year", judged.year_before())):
+        if other.share_in(window) < 1:
+            continue
+        parts.append(days_of(other, name))
+        here, there = like_for_like(parts[0], parts[-1], known)
+        parts += [here.assign(span=f"like now, {name}"), there.assign(span=f"like {name}")]
+    if last.share_in(window) == 1:
+        kept["now"] = "last"
+        if last.before().share_in(window) == 1:
+            parts.append(days_of(last.before(), "before last"))
+            kept["last"] = "before last"
+    parts.append(whole_weeks(window))
+    return pd.concat([p for p in parts if len(p)], ignore_index=True), kept
+
+
+def _months(judged: Period, window: Window) -> dict[str, list[str]]:
+    whole = whole_months(window)
+    spans = {"now": judged, "last": judged.before(), "year": judged.year_before()}
+    found = {s: [m for m in whole if p.start <= pd.Timestamp(m) <= p.end] for s, p in spans.items()}
+    return {s: m for s, m in found.items() if m} | {f"month {m}": [m] for m in whole}
+
+
+def span_table(found: Measured) -> pd.DataFrame:
+    """What is compared with what: the period, its days in the window, and the like-for-like days of each comparison."""
+    words = {
+        "now": f"{found.period.label}, judged", "last": f"{found.period.before().label}, before it",
+        "year": f"{found.period.year_before().label}, a year ago", "like now, last": "like-for-like days of the period",
+        "like last": "like-for-like days before it", "like now, year": "like-for-like days, for the year",
+        "like year": "like-for-like days a year ago",
+    }  # fmt: skip
+    rows = []
+    for span, what in words.items():
+        days = found.facts.days(span)
+        if len(days):
+            special = int(days.isin(found.known["day"]).sum())
+            rows.append((what, days.min(), days.max(), len(days), special))
+    return pd.DataFrame(rows, columns=["days_of", "first_day", "last_day", "days", "known_days"])
+
+
+def card(found: Measured) -> pd.DataFrame:
+    """The scorecard: one row an indicator, in the order of the groups.
+
+    Returns
+    -------
+    DataFrame
+        group, indicator, name, value with ci_low and ci_high, unit, target (scaled to the days seen, for totals),
+        reached (is the value itself on the good side? 'yes', 'no', ''), light ('green', 'amber', 'red', 'grey'),
+        because (of a grey one), benchmark and benchmark_light, last (value of the period before on comparable days),
+        change against it with its interval (relative; NPS, ratings and profits: difference in their unit),
+        last_year_change, good ('high' or 'low'), notebook.
+    """
+    rows = [_row(found, i.key) for i in INDICATORS]
+    return pd.DataFrame(rows, columns=CARD).astype(dict.fromkeys(("value", "target", "benchmark", "last"), float))
+
+
+def _row(found: Measured, key: str) -> dict:
+    i, value = BY_KEY[key], found.of("now", key)
+    target, benchmark = _planned(found, key, "target"), _planned(found, key, "benchmark")
+    colour = light(value, target, good=i.good)
+    because = value.reason if value.value is None else "no target" if target is None else ""
+    last, change = _change(found, key, "last")
+    return {
+        "group": i.group, "indicator": key, "name": i.name, "value": value.value, "ci_low": value.ci_low,
+        "ci_high": value.ci_high, "unit": i.unit, "target": target, "reached": _reached(value, target, i.good),
+        "light": colour, "because": because if colour == GREY else "", "benchmark": benchmark,
+        "benchmark_light": light(value, benchmark, good=i.good), "last": last.value, "change": change.value,
+        "change_ci_low": change.ci_low, "change_ci_high": change.ci_high,
+        "last_year_change": _change(found, key, "year")[1].value, "good": i.good, "notebook": i.notebook,
+    }  # fmt: skip
+
+
+def _reached(value: Estimate, target: float | None, good: str) -> str:
+    if value.value is None or target is None:
+        return ""
+    return "yes" if (value.value >= target if good == "high" else value.value <= target) else "no"
+
+
+def _planned(found: Measured, key: str, column: str) -> float | None:
+    """The target (or benchmark) of the judged period; that of a total is scaled to the share of its days seen."""
+    if found.targets.empty or column not in found.targets:
+        return None
+    names = found.targets["period"].astype(str).str.replace("-", "")
+    row = found.targets[(found.targets["indicator"] == key) & (names == found.period.label.replace("-", ""))]
+    if row.empty or pd.isna(row[column].iloc[0]):
+        return None
+    return float(row[column].iloc[0]) * (found.seen_share if BY_KEY[key].total else 1.0)
+
+
+def _change(found: Measured, key: str, other: str) -> tuple[Estimate, Estimate]:
+    """(value of the other period, change against it), on like-for-like days where days matter."""
+    i = BY_KEY[key]
+    like = (i.group in LIKE and i.weekly) or key == "repeat_purchase_rate"
+    now, then = (f"like now, {other}", f"like {other}") if like else ("now", other)
+    last, value = found.of(then, key), found.of(now, key)
+    plain = i.unit in ("points", "stars") or key in ("incremental_profit", "campaign_return")
+    return last, (difference if plain else relative_change)(value, last)
+
+
+def unknown_targets(found: Measured) -> list[str]:
+    """Indicators of the targets that the scorecard does not know."""
+    return sorted(set(found.targets["indicator"].astype(str)) - set(BY_KEY)) if len(found.targets) else []
+
+
+def in_words(table: pd.DataFrame, *, group: str = "", currency: str = "") -> pd.DataFrame:
+    """The scorecard as people read it: one row an indicator, all cells as text.
+
+    Columns: indicator, value, interval, target, light, against_last_period, benchmark; `group` takes one group.
+    """
+    part = table[table["group"] == group] if group else table
+    rows = []
+    for row in part.to_dict("records"):
+        rows.append({
+            "indicator": row["name"],
+            "value": written(row["value"], row["unit"], currency),
+            "interval": span_words(row["ci_low"], row["ci_high"], row["unit"]),
+            "target": written(row["target"], row["unit"], currency),
+            "light": shown(row["light"], row["because"]),
+            "against_last_period": change_words(row),
+            "benchmark": written(row["benchmark"], row["unit"], currency),
+        })  # fmt: skip
+    names = ["indicator", "value", "interval", "target", "light", "against_last_period", "benchmark"]
+    return pd.DataFrame(rows, columns=names) if rows else missing(names, "there is no such indicator")
+
+
+def written(value: float | None, unit: str, currency: str = "") -> str:
+    """A figure with its unit, short: shares as percentages, money with the currency.
+
+    >>> written(0.0104, "share"), written(962333.5, "money", "CNY"), written(None, "share"), written(-4.5, "points")
+    ('1.04 %', '962,334 CNY', '–', '-4.5')
+    """
+    if value is None or not np.isfinite(value):
+        return "–"
+    if unit == "share":
+        return format_value(float(value), "share")
+    text = f"{value:,.0f}" if abs(value) >= 1000 or unit in ("orders", "pieces", "customers") else f"{value:,.3g}"
+    return f"{text} {currency}".strip() if unit.startswith("money") and unit != "money for one spent" else text
+
+
+def span_words(low: float | None, high: float | None, unit: str) -> str:
+    """An interval in words, '–' without one.
+
+    >>> span_words(0.01, 0.02, "share"), span_words(None, None, "share")
+    ('1.00 to 2.00 %', '–')
+    """
+    if low is None or high is None or not np.isfinite([low, high]).all():
+        return "–"
+    first, second = written(low, unit), written(high, unit)
+    return f"{first.removesuffix(' %')} to {second}" if unit == "share" else f"{first} to {second}"
+
+
+def change_words(row: dict) -> str:
+    """The change against the last period with its interval, as text."""
+    change, low, high = row["change"], row["change_ci_low"], row["change_ci_high"]
+    if change is None or not np.isfinite(change):
+        return "–"
+    plain = row["unit"] in ("points", "stars") or row["indicator"] in ("incremental_profit", "campaign_return")
+    form = (lambda v: f"{v:+,.3g}" if abs(v) < 1000 else f"{v:+,.0f}") if plain else (lambda v: f"{v:+.1%}")
+    ends = f" ({form(low)} to {form(high)})" if low is not None and np.isfinite([low, high]).all() else ""
+    return f"{form(change)}{ends}".replace("%", " %")
+
+
+def series(found: Measured) -> pd.DataFrame:
+    """The weekly figures: week (its Monday), indicator, name, value, ci_low, ci_high; only indicators with values."""
+    weeks = found.table[found.table["span"].str.startswith("week ")]
+    weekly = weeks[weeks["indicator"].map(lambda key: BY_KEY[key].weekly)]
+    known = weekly.groupby("indicator")["value"].transform("count") > 0
+    table = weekly[known].assign(week=lambda t: pd.to_datetime(t["span"].str.removeprefix("week ")))
+    if table.empty:
+        return missing(["week", "indicator", "name", "value", "ci_low", "ci_high"], "no whole week has figures")
+    table = table.assign(name=table["indicator"].map(lambda key: BY_KEY[key].name))
+    return table[["week", "indicator", "name", "value", "ci_low", "ci_high"]].reset_index(drop=True)
+
+
+def categories(tables: Mapping[str, ir.Table], found: Measured, *, rows: int = 10) -> pd.DataFrame:
+    """Value share of the largest categories over the period's whole months, from `share_by_category`.
+
+    Columns: category_id, customers, sales, market, value_share; categories with too few customers show no sales.
+    """
+    names = ["category_id", "customers", "sales", "market", "value_share"]
+    if not {"market", "orders"} <= set(tables):
+        return missing(names, "needs the tables market, orders")
+    months = found.months.get("now", [])
+    if not months:
+        return missing(names, "no month of the period lies wholly in the window")
+    table = share_by_category(tables, months).head(rows)
+    few = table["customers"] < found.facts.min_cell
+    table[["customers", "sales", "value_share"]] = table[["customers", "sales", "value_share"]].astype(float).mask(few)
+    return table if len(table) else missing(names, "the market table has no row for these months")
+
+
+def channel_table(found: Measured, *, tested: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Channels of the period: share of the money, share of the booked sales, booked return; and what experiments say.
+
+    Parameters
+    ----------
+    found : Measured
+        From `measured`.
+    tested : DataFrame, optional
+        From `helpers.campaigns.budget.holdouts`: `channel`, `roas` with its interval.
+
+    Returns
+    -------
+    DataFrame
+        channel, spend, spend_share, booked_sales_share, booked_roas with ci_low and ci_high, and incremental_roas with
+        its interval where the channel was switched off for people drawn by chance; largest spend first.
+    """
+    names = ["channel", "spend", "spend_share", "booked_sales_share", "booked_roas", "booked_roas_ci_low"]
+    names += ["booked_roas_ci_high", "incremental_roas", "incremental_roas_ci_low", "incremental_roas_ci_high"]
+    facts = found.facts
+    if facts.spend.empty or not (facts.spend["span"] == "now").any():
+        return missing(names, "needs the table spend, with money in the period")
+    table = facts.spend[facts.spend["span"] == "now"].drop(columns="span")
+    table = table.assign(spend_share=table["spend"] / table["spend"].sum())
+    booked = facts.booked[facts.booked["span"] == "now"] if len(facts.booked) else None
+    columns = ["channel", "customers", "sales", "sales_squares", "sales_largest"]
+    if booked is None:
+        return table.assign(**dict.fromkeys(names[3:], np.nan)).sort_values("spend", ascending=False)[names]
+    table = table.merge(booked[columns], on="channel", how="left").fillna(0)
+    shown_ = table["customers"] >= facts.min_cell
+    low, high = total_interval(table["sales"], table["sales_squares"], table["sales_largest"], level=facts.level)
+    ends = {"booked_roas": table["sales"], "booked_roas_ci_low": low, "booked_roas_ci_high": high}
+    for name, sales in ends.items():
+        table[name] = (sales / table["spend"]).where(shown_ & (table["spend"] > 0))
+    table["booked_sales_share"] = (table["sales"] / table["sales"].sum()).where(shown_)
+    given = tested if tested is not None and len(tested) else pd.DataFrame(columns=["channel", *ROAS])
+    given = given[["channel", *ROAS]].rename(columns={c: f"incremental_{c}" for c in ROAS}).astype({"channel": str})
+    table = table.merge(given.drop_duplicates("channel", keep="last"), on="channel", how="left")
+    return table.sort_values(["spend", "channel"], ascending=[False, True], ignore_index=True)[names]
+
+
+ROAS = ["roas", "roas_ci_low", "roas_ci_high"]
+
+
+def sentences(table: pd.DataFrame, found: Measured, *, currency: str = "") -> list[str]:
+    """Three sentences for the management: how the lights stand, what is off target, and what cannot be told."""
+    judged = table[table["light"] != GREY]
+    counts = judged["light"].value_counts()
+    red = [f"{r.name_} ({written(r.value, r.unit, currency)}, target {written(r.target, r.unit, currency)})"
+           for r in judged[judged["light"] == RED].rename(columns={"name": "name_"}).itertuples()]  # fmt: skip
+    first = (
+        f"{found.period.label}: of {len(judged)} indicators with a target {counts.get('green', 0)} are on target, "
+        f"{counts.get(RED, 0)} are off target, and of {counts.get('amber', 0)} the data cannot tell."
+    )
+    second = f"Off target: {', '.join(red)}." if red else "No indicator is clearly off its target."
+    expected = by_chance(len(judged), level=found.facts.level)["expected_red"].iloc[0]
+    grey = int((table["light"] == GREY).sum())
+    third = (
+        f"{grey} indicators have no light, because there is no target or no table for them; "
+        f"by chance alone at most {expected:.1f} red lights are to be expected."
+    )
+    return [first, second, third]
