@@ -147,19 +147,23 @@ def split_budget(
     rows = [row for _, row in curves.iterrows()]
     wanted = [_inverse(row, shape) for row in rows]
     spend = equal_marginal(wanted, total=total, least=low, most=high, worth=worth)
-    used = spend.sum()
-    return pd.DataFrame(
-        {
-            "channel": order,
-            "spend": spend,
-            "budget_share": spend / used if used else 0.0,
-            "added": [float(steady_response(r, s, shape=shape)) for r, s in zip(rows, spend, strict=True)],
-            "marginal_return": [float(marginal_response(r, s, shape=shape)) for r, s in zip(rows, spend, strict=True)],
-            "bound": [
-                "least" if s <= a else "most" if s >= b else "" for s, a, b in zip(spend, low, high, strict=True)
-            ],
-        }
-    )
+    return _split_table(rows, spend, low, high, shape)
+
+
+def _split_table(
+    rows: list[pd.Series], spend: np.ndarray, low: np.ndarray, high: np.ndarray, shape: str
+) -> pd.DataFrame:
+    """What each channel gets and adds."""
+    used, pairs = spend.sum(), list(zip(rows, spend, strict=True))
+    at = ["least" if s <= a else "most" if s >= b else "" for s, a, b in zip(spend, low, high, strict=True)]
+    return pd.DataFrame({
+        "channel": [row["channel"] for row in rows],
+        "spend": spend,
+        "budget_share": spend / used if used else 0.0,
+        "added": [float(steady_response(row, s, shape=shape)) for row, s in pairs],
+        "marginal_return": [float(marginal_response(row, s, shape=shape)) for row, s in pairs],
+        "bound": at,
+    })  # fmt: skip
 
 
 def _not_splittable(curves: pd.DataFrame) -> str:

@@ -26,14 +26,17 @@ from helpers.campaigns.incrementality import (
 from helpers.campaigns.markov import conversion_chance, matrices, removal_credit, steps
 from helpers.campaigns.paths_to_purchase import (
     GROUPS,
+    cut_paths,
     distinct_paths,
     keep,
     path_summary,
     touch_paths,
     touched_share,
     touches_of,
+    touches_with_orders,
 )
 from helpers.campaigns.shapley import set_arrays, sets_of_channels, shapley_of_counts, shapley_of_rates
+from helpers.campaigns.spend import spend_days, spend_oddities
 from helpers.campaigns.touch_rules import RULES, rule_credit
 from helpers.findings import Estimate, missing
 
@@ -57,6 +60,8 @@ __all__ = [
     "sensitivity",
     "shares_by_method",
     "sharpest_holdout",
+    "spend_days",
+    "spend_oddities",
     "touch_paths",
     "touched_share",
     "touches_of",
@@ -65,6 +70,11 @@ __all__ = [
 ]
 
 METHODS = (*RULES, "Markov removal", "Shapley of counts", "Shapley of rates")
+OTHER_CUTS = {
+    "until the first order": {"until": "first order"},
+    "repeats collapsed": {"repeats": "collapsed"},
+    "channels once": {"repeats": "distinct"},
+}
 NOT_CAUSAL = "not causal"
 NO_ORDER = "no order has a touch before it"
 
@@ -347,22 +357,27 @@ def sensitivity(
     1  30 days back                  1           0
     """
     base = base or {}
-    variants = {f"{days:g} days back": {"lookback_days": days} for days in lookbacks}
-    if others:
-        variants |= {"until the first order": {"until": "first order"}}
-        variants |= {"repeats collapsed": {"repeats": "collapsed"}, "channels once": {"repeats": "distinct"}}
-    rows = []
-    for name, change in variants.items():
-        touches = keep(touch_paths(touchpoints, orders, **(base | change)))
-        found = attribute(touches, methods=[method], boots=0)
-        ends = touches.filter(touches.place == 1)
-        sums = ends.agg(n=ends.conversions.sum(), lost=ends.nulls.sum()).execute().fillna(0).iloc[0]
-        shares = {} if found.reason else dict(zip(found.channels, _shares(found.credit)[0, :, 0], strict=True))
-        row = {"definition": name, "orders_with_touch": int(sums["n"]), "null_paths": int(sums["lost"])}
-        rows.append(row | {f"{c}_share": v for c, v in shares.items()})
+    pooling = {k: base[k] for k in ("most_channels", "min_cell") if k in base}
+    cuts = {k: base[k] for k in ("lookback_days", "until", "repeats") if k in base}
+    touches = keep(touches_with_orders(touchpoints, orders, **pooling))
+    changes = {f"{days:g} days back": {"lookback_days": days} for days in lookbacks} | (OTHER_CUTS if others else {})
+    rows = [
+        {"definition": name} | _definition_row(keep(cut_paths(touches, **(cuts | change))), method)
+        for name, change in changes.items()
+    ]
     if not any(r["orders_with_touch"] for r in rows):
         return missing(["definition", "orders_with_touch", "null_paths"], NO_ORDER)
     return pd.DataFrame(rows).replace({np.nan: None})
+
+
+def _definition_row(touches: ir.Table, method: str) -> dict:
+    """What one definition of a path makes of the orders, and the shares of credit."""
+    found = attribute(touches, methods=[method], boots=0)
+    ends = touches.filter(touches.place == 1)
+    sums = ends.agg(n=ends.conversions.sum(), lost=ends.nulls.sum()).execute().fillna(0).iloc[0]
+    shares = {} if found.reason else dict(zip(found.channels, _shares(found.credit)[0, :, 0], strict=True))
+    row = {"orders_with_touch": int(sums["n"]), "null_paths": int(sums["lost"])}
+    return row | {f"{c}_share": v for c, v in shares.items()}
 
 
 def errors_against_truth(found: Attribution, truth: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from helpers.campaigns.budget_simulation import budget_study, fit_simulated, sim
 from helpers.campaigns.comparison import welch
 from helpers.campaigns.errors import ExperimentError
 from helpers.campaigns.participants import DAY, overview, participants
+from helpers.campaigns.paths_to_purchase import sound_orders
 from helpers.campaigns.price_response import (
     break_even_lift,
     bundle_break_even,
@@ -38,6 +39,7 @@ from helpers.campaigns.response_curves import (
     steady_response,
     straight_lines,
 )
+from helpers.campaigns.spend import spend_days, spend_oddities
 from helpers.findings import Estimate, missing
 from helpers.intervals import rate
 from helpers.order_lines import last_touch, order_totals
@@ -79,6 +81,8 @@ __all__ = [
     "returns",
     "saturation",
     "simulate_budget",
+    "spend_days",
+    "spend_oddities",
     "split_budget",
     "steady_response",
     "straight_lines",
@@ -198,13 +202,15 @@ def measures(table: pd.DataFrame, *, margin_per_customer_week: float | None = No
     )
 
 
-def daily(spend: ir.Table, orders: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp]) -> pd.DataFrame:
+def daily(spend: pd.DataFrame, orders: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp]) -> pd.DataFrame:
     """One row a day of the window: orders, sales, and the spend of each channel; no row means no money.
 
     Parameters
     ----------
-    spend, orders : Table
-        As in `helpers.tables`; orders with `day`.
+    spend : DataFrame
+        From `spend_days`.
+    orders : Table
+        As in `helpers.tables`, with `day`.
     window : (Timestamp, Timestamp)
         First and last day, inclusive.
 
@@ -214,13 +220,12 @@ def daily(spend: ir.Table, orders: ir.Table, *, window: tuple[pd.Timestamp, pd.T
         `day`, `orders`, `sales` (currency units), one column a channel (currency units), by day. `attrs['channels']`
         names the channels.
     """
-    money = spend.group_by("day", "channel").agg(amount=_.amount.sum()).order_by("day", "channel").execute()
+    sound_orders(orders)
     off = orders.discount.fill_null(0) if "discount" in orders.columns else 0.0
     paid = orders.mutate(paid=(orders.quantity * orders.unit_price - off).cast("float64"))
     sold = paid.group_by("day").agg(orders=_.order_id.nunique(), sales=_.paid.sum()).order_by("day").execute()
     days = pd.date_range(*window, freq="D")
-    wide = money.assign(day=pd.to_datetime(money.day)).pivot(index="day", columns="channel", values="amount")
-    wide.columns = [str(c) for c in wide.columns]
+    wide = spend.pivot(index="day", columns="channel", values="amount")
     sold = sold.assign(day=pd.to_datetime(sold.day)).set_index("day")
     table = sold.reindex(days).join(wide.reindex(days)).astype(float).fillna(0.0)
     table = table.rename_axis("day").reset_index()
@@ -314,7 +319,7 @@ def controls(table: pd.DataFrame, *, campaigns: ir.Table | None, zone: str, peak
 
 
 def attributed(
-    touchpoints: ir.Table | None, orders: ir.Table, spend: ir.Table, *, items: ir.Table | None = None,
+    touchpoints: ir.Table | None, orders: ir.Table, spend: pd.DataFrame, *, items: ir.Table | None = None,
     lookback_days: int = 7, quiet_days: int = 56,
 ) -> pd.DataFrame:  # fmt: skip
     """Spend of each channel and the sales booked to it by last touch: a booking, not an effect.
@@ -324,8 +329,10 @@ def attributed(
 
     Parameters
     ----------
-    touchpoints, orders, spend, items : Table
+    touchpoints, orders, items : Table
         As in `helpers.tables`; without touchpoints nothing is booked, without unit_margin the margin is missing.
+    spend : DataFrame
+        From `spend_days`.
     lookback_days, quiet_days : int
         Days, 1…365 and 0…365.
 
@@ -343,14 +350,13 @@ def attributed(
     if not (1 <= lookback_days <= 365 and 0 <= quiet_days <= 365):
         raise ExperimentError(f"lookback_days {lookback_days!r}, quiet_days {quiet_days!r}: take 1 to 365, 0 to 365")
     names = ["channel", "spend", "orders", "sales", "margin", "new_customers", "spend_for_new"]
-    money = spend.group_by("day", "channel").agg(amount=_.amount.sum()).execute()
-    if money.empty or touchpoints is None:
-        return missing(names, "the sales of a channel are not known: there are no touchpoints or no spend")
+    if spend.empty or touchpoints is None:
+        return missing(names, spend.attrs.get("reason", "the sales of a channel are not known: no touchpoints"))
+    sound_orders(orders)
     booked, start = _booked(touchpoints, orders, items, lookback_days, quiet_days)
-    money["channel"] = money["channel"].astype(str)
-    late = pd.to_datetime(money.day) >= start + pd.Timedelta(days=quiet_days)
-    table = pd.DataFrame({"spend": money.groupby("channel").amount.sum()})
-    table["spend_for_new"] = money[late].groupby("channel").amount.sum()
+    late = spend.day >= start + pd.Timedelta(days=quiet_days)
+    table = pd.DataFrame({"spend": spend.groupby("channel").amount.sum()})
+    table["spend_for_new"] = spend[late].groupby("channel").amount.sum()
     table = table.join(booked, how="left")
     filled = [c for c in ("spend_for_new", "orders", "sales", "new_customers") if c in table]
     table[filled] = table[filled].astype(float).fillna(0.0)
@@ -376,7 +382,7 @@ def _booked(
 
 
 def holdouts(
-    everyone: pd.DataFrame, *, campaigns: ir.Table | None, spend: ir.Table, people: int, zone: str,
+    everyone: pd.DataFrame, *, campaigns: ir.Table | None, spend: pd.DataFrame, people: int, zone: str,
     truth: pd.DataFrame | None = None, control: str = "control", level: float = 0.95, min_cell: int = 10,
 ) -> pd.DataFrame:  # fmt: skip
     """Incremental return of the channels that were switched off for people drawn by chance.
@@ -389,8 +395,10 @@ def holdouts(
     ----------
     everyone : DataFrame
         Participants of all campaigns.
-    campaigns, spend : Table
+    campaigns : Table
         As in `helpers.tables`.
+    spend : DataFrame
+        From `spend_days`.
     people : int
         Customers whom the spend reaches.
     zone : str
@@ -408,12 +416,11 @@ def holdouts(
     """
     names = ["campaign_id", "channel", "users", "spend_per_person", "sales_per_person", "roas"]
     names += ["roas_ci_low", "roas_ci_high", "truth"]
-    if campaigns is None or everyone.empty or people == 0:
-        return missing(names, everyone.attrs.get("reason", "no campaign has participants"))
+    if campaigns is None or everyone.empty or people == 0 or spend.empty:
+        reason = everyone.attrs.get("reason") or spend.attrs.get("reason", "no campaign has participants")
+        return missing(names, reason)
     table = overview(everyone, control=control, min_cell=min_cell)
     sound = set(table.campaign_id[table.status == "experiment"]) if len(table) else set()
-    money = spend.group_by("day", "channel").agg(amount=_.amount.sum()).execute()
-    money = money.assign(day=pd.to_datetime(money.day))
     rows = []
     for plan in campaigns.order_by("starts_at", "campaign_id").execute().itertuples():
         channel = getattr(plan, "channel", None)
@@ -421,7 +428,7 @@ def holdouts(
         part = everyone[everyone.campaign_id == plan.campaign_id] if plan.campaign_id in sound else everyone.head(0)
         ends = pd.to_datetime([plan.starts_at, plan.ends_at], unit="s", utc=True).tz_convert(zone)
         first, last = ends.tz_localize(None).normalize()
-        paid = money.amount[(money.channel == channel) & (money.day >= first) & (money.day <= last)].sum() / people
+        paid = spend.amount[(spend.channel == channel) & spend.day.between(first, last)].sum() / people
         found = welch(part, outcome="spend", control=control, level=level) if free and len(part) and paid > 0 else []
         if len(found) == 1:
             row = found.iloc[0]

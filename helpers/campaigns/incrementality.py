@@ -83,17 +83,29 @@ def holdout_effects(
         people, of = everyone[everyone["campaign_id"] == campaign].astype({"orders": float}), plan.loc[campaign]
         met = _met(tables["touchpoints"], people, of)
         effect = welch(people, outcome="orders", control=control, level=level)
-        if not _switched_off(met, control) or effect.empty:
-            continue
-        treated = as_table(people.loc[people["arm"] != control, ["user_id"]])
-        n = int(effect["users"].iloc[0])
-        row = {"campaign_id": campaign, "channel": of["channel"], "treated": n}
-        row |= {"credited": _credited(touches, treated, of, rule) / n * 1000}
-        row |= dict(zip(("incremental", "ci_low", "ci_high"), _thousand(effect), strict=True))
-        rows.append(row | {"truth": _caused(tables["orders"], treated, of, caused, n), "cost": _cost(met, control, n)})
+        if _switched_off(met, control) and len(effect):
+            n, treated = int(effect["users"].iloc[0]), as_table(people.loc[people["arm"] != control, ["user_id"]])
+            row = _holdout_row(touches, tables["orders"], treated, of, n, rule, caused)
+            row |= dict(zip(("incremental", "ci_low", "ci_high"), _thousand(effect), strict=True))
+            rows.append(row | {"campaign_id": campaign, "cost": _cost(met, control, row["treated"])})
     if not rows:
         return missing(EFFECTS, "no channel was switched off for a control group that was drawn by chance")
     return pd.DataFrame(rows, columns=list(EFFECTS)).replace({np.nan: None})
+
+
+def _holdout_row(
+    touches: ir.Table,
+    orders: ir.Table,
+    treated: ir.Table,
+    of: pd.Series,
+    n: int,
+    rule: str,
+    caused: pd.DataFrame | None,
+) -> dict:
+    """Credit and truth of the channel of campaign `of` for its `n` treated people."""
+    credited = _credited(touches, treated, of, rule) / n * 1000
+    truth = _caused(orders, treated, of, caused, n)
+    return {"channel": of["channel"], "treated": n, "credited": credited, "truth": truth}
 
 
 def _thousand(effect: pd.DataFrame) -> list[float]:
@@ -107,7 +119,9 @@ def _met(touchpoints: ir.Table, people: pd.DataFrame, of: pd.Series) -> pd.DataF
         (_.channel == of["channel"]) & _.timestamp.between(int(of["starts_at"]), int(of["ends_at"]))
     )
     joined = near.inner_join(as_table(people[["user_id", "arm"]]), "user_id")
-    return joined.group_by("arm").agg(n=_.count(), cost=_.cost.sum()).execute().set_index("arm")
+    # one touch without its cost, and the cost of all is not known
+    cost = ibis.ifelse(joined.cost.isnull().any(), ibis.null("float64"), joined.cost.sum())
+    return joined.group_by("arm").agg(n=joined.count(), cost=cost).execute().set_index("arm")
 
 
 def _switched_off(met: pd.DataFrame, control: str) -> bool:
@@ -255,7 +269,7 @@ def sharpest_holdout(effects: pd.DataFrame) -> tuple[Estimate, dict]:
 
 def channel_costs(
     credit: pd.DataFrame,
-    spend: ir.Table | None,
+    spend: pd.DataFrame,
     truth: pd.DataFrame,
     *,
     methods: Iterable[str] = ("last touch", "Markov removal"),
@@ -266,8 +280,8 @@ def channel_costs(
     ----------
     credit : DataFrame
         From `helpers.campaigns.attribution.credit_table`.
-    spend : Table, optional
-        One row a day and channel, with `amount`.
+    spend : DataFrame
+        From `helpers.campaigns.spend.spend_days`.
     truth : DataFrame
         One row a channel: `channel`, `incremental_orders`; empty for real data.
     methods : iterable of str
@@ -276,13 +290,13 @@ def channel_costs(
     Returns
     -------
     DataFrame
-        One row a channel: `channel`, `spend`, a column of the cost of an order by each method, `caused_orders`,
-        `cost_per_caused_order` (currency units; missing where there is no order or the truth is not known).
+        One row a channel with money, by name: `channel`, `spend`, a column of the cost of an order by each method,
+        `caused_orders`, `cost_per_caused_order` (currency units; missing where there is no order, or no truth).
 
     Examples
     --------
     >>> credit = pd.DataFrame({"method": ["last touch"] * 2, "channel": ["a", "b"], "orders": [10.0, 40.0]})
-    >>> money = ibis.memtable({"day": ["d", "d"], "channel": ["a", "b"], "amount": [100.0, 80.0]})
+    >>> money = pd.DataFrame({"day": ["d", "d"], "channel": ["a", "b"], "amount": [100.0, 80.0]})
     >>> truth = pd.DataFrame({"channel": ["a", "b"], "incremental_orders": [5, 0]})
     >>> channel_costs(credit, money, truth).iloc[:, [0, 2, 4]]
       channel  per order, last touch  cost_per_caused_order
@@ -291,11 +305,10 @@ def channel_costs(
     """
     methods = [m for m in methods if len(credit) and m in set(credit["method"])]
     names = ["channel", "spend", *(f"per order, {m}" for m in methods), "caused_orders", "cost_per_caused_order"]
-    if credit.empty or spend is None:
-        return missing(names, credit.attrs.get("reason", "the study has no table spend"))
-    money = spend.group_by("channel").agg(spend=_.amount.sum()).order_by("channel").execute()
-    table = money[money["channel"].isin(credit["channel"])].reset_index(drop=True)
-    if table.empty:
+    if credit.empty or spend.empty:
+        return missing(names, credit.attrs.get("reason") or spend.attrs.get("reason", "no money was spent"))
+    table = spend.groupby("channel")["amount"].sum().rename("spend").reset_index()
+    if not table["channel"].isin(credit["channel"]).any():
         return missing(names, "the table spend has none of the channels with touches")
     for method in methods:
         orders = credit[credit["method"] == method].set_index("channel")["orders"]

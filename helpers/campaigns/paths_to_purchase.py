@@ -89,24 +89,43 @@ def touch_paths(
     0        1       a      1    2.0            1   10.0
     1        1       b      2    1.0            1   10.0
     """
-    _check(lookback_days, until, repeats, most_channels)
-    moments = _moments(_pooled(touchpoints, most_channels, min_cell), _orders(orders))
-    touches = _with_ends(moments, round(lookback_days * DAY))
+    _check(lookback_days, until, repeats)
+    touches = touches_with_orders(touchpoints, orders, most_channels=most_channels, min_cell=min_cell)
+    return cut_paths(touches, lookback_days=lookback_days, until=until, repeats=repeats)
+
+
+def touches_with_orders(
+    touchpoints: ir.Table, orders: ir.Table, *, most_channels: int = 12, min_cell: int = 1
+) -> ir.Table:
+    """Each touch with the order that follows it: what `cut_paths` makes into paths, whatever their definition.
+
+    Arguments and errors as in `touch_paths`. One row a touch: `user_id`, `timestamp`, `channel`, `number` (orders
+    before it), `order_at`, `value` (missing where no order follows), `left` (seconds to the order, or to the end).
+    """
+    if not 1 <= most_channels <= 12:
+        raise AttributionError(f"most_channels {most_channels!r}: take 1 to 12; the other channels are taken together")
+    return _with_orders(_moments(_pooled(touchpoints, most_channels, min_cell), sound_orders(orders)))
+
+
+def cut_paths(
+    touches: ir.Table, *, lookback_days: float = 30, until: str = "each order", repeats: str = "all"
+) -> ir.Table:
+    """Paths by one definition, from `touches_with_orders`. Arguments, table and errors as in `touch_paths`."""
+    _check(lookback_days, until, repeats)
+    ends = _with_ends(touches, round(lookback_days * DAY))
     if until == UNTIL[1]:
-        touches = touches.filter(_.number == 0)
-    touches = touches.mutate(bag=ibis.dense_rank().over(order_by="user_id") % GROUPS)
-    return _placed(_without_repeats(touches, repeats)).select("user_id", *COLUMNS)
+        ends = ends.filter(_.number == 0)
+    ends = ends.mutate(bag=ibis.dense_rank().over(order_by="user_id") % GROUPS)
+    return _placed(_without_repeats(ends, repeats)).select("user_id", *COLUMNS)
 
 
-def _check(lookback_days: float, until: str, repeats: str, most_channels: int) -> None:
+def _check(lookback_days: float, until: str, repeats: str) -> None:
     if not 0 < lookback_days <= 366:
         raise AttributionError(f"lookback_days {lookback_days!r}: take a number above 0, at most 366, such as 30")
     if until not in UNTIL:
         raise AttributionError(f"until {until!r}: take one of {', '.join(UNTIL)}. {nearest(until, UNTIL)}")
     if repeats not in REPEATS:
         raise AttributionError(f"repeats {repeats!r}: take one of {', '.join(REPEATS)}. {nearest(repeats, REPEATS)}")
-    if not 1 <= most_channels <= 12:
-        raise AttributionError(f"most_channels {most_channels!r}: take 1 to 12; the other channels are taken together")
 
 
 def order_values(orders: ir.Table) -> ir.Table:
@@ -122,7 +141,8 @@ def order_values(orders: ir.Table) -> ir.Table:
     return orders.group_by("user_id", "order_id").agg(timestamp=orders.timestamp.min(), value=paid.sum())
 
 
-def _orders(orders: ir.Table) -> ir.Table:
+def sound_orders(orders: ir.Table) -> ir.Table:
+    """`order_values`, or a refusal: an order that is worth less than nothing is no sale (half a cent is rounding)."""
     bought = order_values(orders)
     least = bought.value.min().execute()
     if pd.notna(least) and least < -0.005:
@@ -161,14 +181,18 @@ def _moments(touches: ir.Table, bought: ir.Table) -> ir.Table:
     return met.union(placed)
 
 
-def _with_ends(moments: ir.Table, length: int) -> ir.Table:
-    """Each touch with the order that follows it, its path, and what the path led to; `length` of a path in seconds."""
+def _with_orders(moments: ir.Table) -> ir.Table:
+    """The touches with the number of orders before them, the order that follows, and the seconds to it."""
     before = ibis.window(group_by="user_id", order_by=["timestamp", "kind", "name"], preceding=(None, 1))
     numbered = moments.mutate(number=_.kind.sum().over(before).fill_null(0), last=_.timestamp.max().as_scalar())
     same = ibis.window(group_by=["user_id", "number"])
     ends = numbered.mutate(order_at=_.order_at.max().over(same), value=_.value.max().over(same)).filter(_.kind == 0)
-    ends = ends.mutate(left=_.order_at.fill_null(_.last) - _.timestamp)
-    ends = ends.mutate(block=_.left // length, hours=_.left / 3_600, channel=_.name)
+    return ends.mutate(left=_.order_at.fill_null(_.last) - _.timestamp, channel=_.name).drop("kind", "name", "last")
+
+
+def _with_ends(touches: ir.Table, length: int) -> ir.Table:
+    """Each touch with its path, and what the path led to; `length` of a path in seconds."""
+    ends = touches.mutate(block=_.left // length, hours=_.left / 3_600)
     converts = (ends.block == 0) & ends.order_at.notnull()
     return ends.mutate(
         path_id=ends.user_id.cast("string") + "|" + ends.number.cast("string") + "|" + ends.block.cast("string"),

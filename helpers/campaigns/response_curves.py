@@ -8,7 +8,7 @@ the season, says nothing about its effect, and is refused here.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -216,21 +216,21 @@ def fit_response(
     empty = ResponseFit(kept, np.empty(0), np.empty((0, 0)), 0, shape, {}, {}, refused, math.nan)
     degrees = len(y) - base.shape[1] - 3 * len(kept)
     if not kept:
-        return _with(empty, "no channel's spend can tell its effect")
+        return replace(empty, channels=[], reason="no channel's spend can tell its effect")
     if degrees < 10 or np.ptp(y) == 0:
-        return _with(empty, f"{len(y)} periods are too few, or all alike, for {3 * len(kept) + base.shape[1]} unknowns")
+        reason = f"{len(y)} periods are too few, or all alike, for {3 * len(kept) + base.shape[1]} unknowns"
+        return replace(empty, channels=[], reason=reason)
     money = np.column_stack([spend[c] for c in kept])
     theta, jacobian, residual = _search(money, y, base, shape=shape, starts=starts, seed=seed)
-    total = float(((y - y.mean()) ** 2).sum())
-    return ResponseFit(
-        kept, theta, _covariance(jacobian, residual, degrees, lags), degrees, shape,
-        {c: float(spend[c].mean()) for c in kept}, {c: float(spend[c].max()) for c in kept}, refused,
-        1 - float(residual @ residual) / total,
-    )  # fmt: skip
-
-
-def _with(fit: ResponseFit, reason: str) -> ResponseFit:
-    return ResponseFit(**{**fit.__dict__, "channels": [], "reason": reason})
+    return replace(
+        empty,
+        theta=theta,
+        cov=_covariance(jacobian, residual, degrees, lags),
+        degrees=degrees,
+        mean_spend=dict(zip(kept, map(float, money.mean(axis=0)), strict=True)),
+        most_spend=dict(zip(kept, map(float, money.max(axis=0)), strict=True)),
+        r_squared=1 - float(residual @ residual) / float(((y - y.mean()) ** 2).sum()),
+    )
 
 
 def _base(periods: int, controls: ArrayLike | None) -> np.ndarray:

@@ -55,7 +55,8 @@ def tables():
     touches = pd.DataFrame({"user_id": [1, 1, 2], "channel": ["tv", "web", "tv"], "timestamp": [8, 9, 1]})
     touches["timestamp"] *= DAY
     items = pd.DataFrame({"item_id": [5, 6], "unit_margin": [4.0, 3.0]})
-    return tuple(map(ibis.memtable, (orders, spend.assign(amount=[6.0, 8.0]), touches, items)))
+    money = budget.spend_days(ibis.memtable(spend.assign(amount=[6.0, 8.0])))
+    return ibis.memtable(orders), money, ibis.memtable(touches), ibis.memtable(items)
 
 
 def test_the_daily_table_by_hand():
@@ -102,7 +103,8 @@ def holdout(users=2000, sales=6.0, unit_cost=0.0):
     people["spend"] = rng.gamma(2.0, 20.0, users) + sales * (arm == "treated")
     plan = {"campaign_id": ["h"], "channel": ["tv"], "starts_at": [0], "ends_at": [14 * DAY - 1]}
     money = {"day": [pd.Timestamp("1970-01-03").date()], "channel": ["tv"], "amount": [4000.0]}
-    found = {"campaigns": ibis.memtable(plan | {"unit_cost": [unit_cost]}), "spend": ibis.memtable(money)}
+    spend = budget.spend_days(ibis.memtable(money))
+    found = {"campaigns": ibis.memtable(plan | {"unit_cost": [unit_cost]}), "spend": spend}
     return budget.holdouts(people, people=users, zone="UTC", **found, truth=None)
 
 

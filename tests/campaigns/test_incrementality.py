@@ -6,6 +6,7 @@ import pytest
 from helpers.campaigns.errors import AttributionError
 from helpers.campaigns.incrementality import channel_costs, holdout_costs, holdout_effects
 from helpers.campaigns.paths_to_purchase import touch_paths
+from helpers.campaigns.spend import spend_days
 from helpers.engine import as_table
 from helpers.findings import missing
 
@@ -83,7 +84,9 @@ def test_unknown_costs_are_said():
 def test_costs_without_spend_or_truth():
     credit = pd.DataFrame({"method": ["last touch"], "channel": ["a"], "orders": [4.0]})
     none = missing(["truth"], "real data")
-    assert channel_costs(credit, None, none).attrs["reason"] == "the study has no table spend"
-    money = as_table(pd.DataFrame({"channel": ["a", "z"], "amount": [8.0, 1.0]}))
-    row = channel_costs(credit, money, none).iloc[0]
-    assert row["per order, last touch"] == 2 and pd.isna(row["cost_per_caused_order"])
+    assert channel_costs(credit, spend_days(None), none).attrs["reason"] == "the study has no table spend"
+    money = pd.DataFrame({"channel": ["a", "z"], "amount": [8.0, 1.0]})
+    table = channel_costs(credit, money, none).set_index("channel")
+    assert table.loc["a", "per order, last touch"] == 2 and pd.isna(table.loc["a", "cost_per_caused_order"])
+    assert table.loc["z", "spend"] == 1 and pd.isna(table.loc["z", "per order, last touch"])
+    assert "none of the channels" in channel_costs(credit, money.tail(1), none).attrs["reason"]

@@ -1,0 +1,104 @@
+"""The table of advertising money, checked: one amount a day and channel, and what in it does not fit."""
+
+from __future__ import annotations
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from ibis import _
+
+from helpers.campaigns.errors import ExperimentError
+from helpers.findings import missing
+
+COLUMNS = ["day", "channel", "amount"]
+ODDITIES = ["oddity", "channel", "amount", "consequence"]
+
+
+def spend_days(spend: ir.Table | None, *, window: tuple[pd.Timestamp, pd.Timestamp] | None = None) -> pd.DataFrame:
+    """The money of each day and channel inside the window.
+
+    Parameters
+    ----------
+    spend : Table, optional
+        As in `helpers.tables`: `day`, `channel`, `amount`.
+    window : (Timestamp, Timestamp), optional
+        First and last day, inclusive; without it all days count.
+
+    Returns
+    -------
+    DataFrame
+        `day` (Timestamp), `channel` (text), `amount` (currency units), by day and channel. `attrs['outside']`: money
+        of each channel on other days. Empty, with its reason, where there is no money to look at.
+
+    Raises
+    ------
+    ExperimentError
+        A missing, infinite or negative amount.
+
+    Examples
+    --------
+    >>> import ibis
+    >>> money = ibis.memtable({"day": ["2024-01-31", "2024-02-01"], "channel": ["tv", "tv"], "amount": [5.0, 7.0]})
+    >>> days = spend_days(money, window=(pd.Timestamp("2024-02-01"), pd.Timestamp("2024-02-29")))
+    >>> days.amount.tolist(), days.attrs["outside"]
+    ([7.0], {'tv': 5.0})
+    """
+    if spend is None:
+        return missing(COLUMNS, "the study has no table spend")
+    money = spend.select("day", "channel", amount=_.amount.cast("float64"))
+    wrong = money.amount.isnull() | money.amount.isnan() | money.amount.isinf() | (money.amount < 0)
+    table = money.group_by("day", "channel").agg(amount=money.amount.sum(), wrong=wrong.sum()).execute()
+    table = table.assign(day=pd.to_datetime(table["day"]), channel=table["channel"].astype(str))
+    table = table.sort_values(["day", "channel"], ignore_index=True)
+    if (bad := table[table["wrong"] > 0]).size:
+        raise ExperimentError(
+            f"amount of {bad['channel'].iloc[0]} on {bad['day'].iloc[0]:%Y-%m-%d}: a value is missing or negative; "
+            "write 0 for no money, and book a refund on the day of its spend"
+        )
+    inside = table["day"].between(*window) if window else np.full(len(table), True)
+    found = table.loc[inside, COLUMNS].reset_index(drop=True)
+    if found.empty:
+        found = missing(COLUMNS, "no money was spent in the study's window" if len(table) else "the table is empty")
+    found.attrs["outside"] = table[~inside].groupby("channel")["amount"].sum().to_dict()
+    return found
+
+
+def spend_oddities(days: pd.DataFrame, touchpoints: ir.Table | None = None) -> pd.DataFrame:
+    """What in the money does not fit, and what follows: it is said, not mended.
+
+    Parameters
+    ----------
+    days : DataFrame
+        From `spend_days`.
+    touchpoints : Table, optional
+        One row a touch, with `channel`.
+
+    Returns
+    -------
+    DataFrame
+        One row an oddity and channel: `oddity` ('spent outside the window', 'all amounts are 0', 'money without
+        touches', 'touches without money'), `channel`, `amount` (currency units; missing where not known),
+        `consequence`. Empty, with its reason, where all fits.
+
+    Examples
+    --------
+    >>> import ibis
+    >>> days = pd.DataFrame({"day": pd.to_datetime(["2024-02-01"]), "channel": ["tv"], "amount": [7.0]})
+    >>> spend_oddities(days, ibis.memtable({"channel": ["web"]}))[["oddity", "channel"]]
+                      oddity channel
+    0    money without touches      tv
+    1  touches without money     web
+    """
+    outside = sorted(days.attrs.get("outside", {}).items())
+    rows = [("spent outside the window", name, money, "left out of all figures") for name, money in outside if money]
+    totals = days.groupby("channel")["amount"].sum().astype(float).to_dict() if len(days) else {}
+    rows += [("all amounts are 0", c, 0.0, "no return can be computed") for c, money in totals.items() if money == 0]
+    if touchpoints is not None:
+        met = set(touchpoints.select("channel").distinct().execute()["channel"].astype(str))
+        alone = [(c, m) for c, m in totals.items() if c not in met and m > 0]
+        rows += [("money without touches", c, m, "no order can be booked to it") for c, m in alone]
+        free = sorted(met - set(totals)) if len(days) else []
+        rows += [("touches without money", c, None, "its cost is not known; it has no return") for c in free]
+    if not rows:
+        return missing(ODDITIES, "every channel with touches has its money in the window, and the other way round")
+    return pd.DataFrame(rows, columns=ODDITIES)
