@@ -27,6 +27,7 @@ def render_index(
     answers: pd.DataFrame,
     warnings: list[str],
     finished_at: str,
+    one_page: bool = False,
 ) -> str:
     """The front page.
 
@@ -38,6 +39,8 @@ def render_index(
         One row a question: notebook, question, answer, because.
     warnings : list of str
         What a reader of any page must know about these data.
+    one_page : bool
+        Is there a scorecard on one page?
     """
     done = sum(c["status"] == "rendered" for c in cards)
     return (
@@ -54,6 +57,7 @@ def render_index(
             answers=Markup(_table(answers, "One row a question", rows=200)) if len(answers) else "",
             stamp=stamp(study, data),
             finished_at=finished_at,
+            one_page=one_page,
         )
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers.report import publish
+from helpers.report import one_page, publish
 from helpers.report.account import stamp, versions, window
 from helpers.report.collection import Notebook, all_notebooks
 from helpers.report.exporter import Page, render_page, render_refusal
@@ -152,6 +152,7 @@ class _Stage:
         """Index, findings and the record of the run."""
         build = self.build
         finished = now_of(self.staged.entries, build.started)
+        sheet = self._one_page()
         index = render_index(
             build.study,
             build.data,
@@ -159,6 +160,7 @@ class _Stage:
             answers=build.assessment.table(),
             warnings=list(build.assessment.warnings),
             finished_at=spoken(finished),
+            one_page=sheet,
         )
         if stopped := faults(index):
             raise MarkupError(f"the front page may not be published: {stopped[0]}")
@@ -178,6 +180,37 @@ class _Stage:
         }.items():
             publish.write(self.staging, name, text)
             self.staged.files.append(name)
+
+
+    def _one_page(self) -> bool:
+        """Write the scorecard's sheet where notebook 60 ran; say whether the report has one."""
+        stands = (self.old.target / one_page.FILE).is_file()
+        entry = self.new.get(one_page.NOTEBOOK)
+        if entry is None or entry["status"] == "failed":
+            self.staged.files += [one_page.FILE] if stands else []
+            return stands
+        plan = self.plans[one_page.NOTEBOOK]
+        results = self.build._folder(plan) / "results"
+        sheet = None
+        if entry["status"] == "rendered":
+            sheet = one_page.read_sheet(results, _read(results / "findings.json", []))
+        if sheet is None:
+            self.staged.gone += [one_page.FILE] if stands else []
+            return False
+        level = entry["parameters"].get("level")
+        html = one_page.render_one_page(
+            self.build.study,
+            self.build.data,
+            sheet,
+            pages={n.number: n.name for n in self.shown},
+            finished_at=spoken(entry["finished_at"]),
+            level=f"{level:.0%}".replace("%", " %") if level else "",
+        )
+        if stopped := faults(html):
+            raise MarkupError(f"the scorecard's sheet may not be published: {stopped[0]}")
+        publish.write(self.staging, one_page.FILE, html)
+        self.staged.files.append(one_page.FILE)
+        return True
 
 
 def now_of(entries: list[dict[str, Any]], started: str) -> str:
