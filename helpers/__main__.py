@@ -32,11 +32,13 @@ def reports(
     output: Annotated[Path | None, typer.Option(help="Folder that gets STUDY/index.html; by default reports")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, max=64, help="Notebooks side by side; by default 2")] = None,
     timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take")] = 1800,
+    slides: Annotated[bool, typer.Option("--slides", help="Make slides of each notebook, too")] = False,
 ) -> None:
     """Run the notebooks on a study and publish their pages."""
     from helpers.report.build import make_reports
 
-    made = make_reports(study, only=only, sets=set_ or [], output=output, jobs=jobs, timeout=timeout, say=say)
+    more = {"only": only, "sets": set_ or [], "output": output, "jobs": jobs, "timeout": timeout, "slides": slides}
+    made = make_reports(study, **more, say=say)
     if not made.fresh:
         say("Nothing changed; the report is up to date.")
     say(f"Open {made.folder / 'index.html'}")

@@ -80,6 +80,7 @@ def make_reports(
     output: Path | None = None,
     jobs: int | None = None,
     timeout: int = 1800,
+    slides: bool = False,
     say: Say = print,
 ) -> Report:
     """Run what changed, render and publish.
@@ -98,6 +99,8 @@ def make_reports(
         Kernels side by side; by default one a core, at most two.
     timeout : int
         Seconds that one cell may take.
+    slides : bool
+        Make slides, too: `slides/<notebook>.html`. A report that has slides keeps them up to date.
     say : callable
         Gets one line a step.
     """
@@ -112,7 +115,8 @@ def make_reports(
 
         if is_demo(study):
             ensure_demo(say)
-        return _Build(study, plans, target, cache, say).run(jobs or min(2, os.cpu_count() or 1), timeout)
+        slides = slides or (target / "slides").is_dir()
+        return _Build(study, plans, target, cache, say, slides).run(jobs or min(2, os.cpu_count() or 1), timeout)
 
 
 def _sweep(cache: Path) -> None:
@@ -123,8 +127,9 @@ def _sweep(cache: Path) -> None:
 class _Build:
     """One run of `reports`, under the study's lock."""
 
-    def __init__(self, study: Study, plans: list[Plan], target: Path, cache: Path, say: Say) -> None:
+    def __init__(self, study: Study, plans: list[Plan], target: Path, cache: Path, say: Say, slides: bool) -> None:
         self.study, self.plans, self.target, self.cache, self.say = study, plans, target, cache, say
+        self.slides = slides
         self.started = now()
         self.warnings: dict[str, list[str]] = {}
         self.ran: set[str] = set()
@@ -149,7 +154,7 @@ class _Build:
 
     def _state(self) -> dict[str, Any]:
         """What this report is made of; equal states give equal reports."""
-        return {"report": report_code(), "runs": {p.notebook.name: p.key for p in self.plans}}
+        return {"report": report_code(), "slides": self.slides, "runs": {p.notebook.name: p.key for p in self.plans}}
 
     @property
     def _state_file(self) -> Path:
@@ -158,7 +163,7 @@ class _Build:
     def _nothing_changed(self) -> bool:
         try:
             known = json.loads(self._state_file.read_text(encoding="utf-8"))
-            same = known["state"]["report"] == report_code()
+            same = known["state"]["report"] == report_code() and known["state"]["slides"] >= self.slides
             same = same and all(known["state"]["runs"].get(n) == k for n, k in self._state()["runs"].items())
             return same and all(_hash(self.target / n) == h for n, h in known["files"].items())
         except (OSError, ValueError, KeyError):

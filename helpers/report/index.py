@@ -86,7 +86,9 @@ def accounting(data: Data) -> pd.DataFrame:
     return table.drop(columns=[c for c in ("continuation",) if c in table and not table[c].any()])
 
 
-def card(notebook: Notebook, entry: dict[str, Any], *, page: str, headline: str) -> dict[str, Any]:
+def card(
+    notebook: Notebook, entry: dict[str, Any], *, page: str, headline: str, slides: bool = False
+) -> dict[str, Any]:
     """What the front page says of one notebook; `page` is its HTML, empty when there is none."""
     reason = entry.get("reason", "")
     return {
@@ -99,6 +101,7 @@ def card(notebook: Notebook, entry: dict[str, Any], *, page: str, headline: str)
         "word": WORDS[entry["status"]],
         "why": f": {reason}" if reason else "",
         "page": bool(page),
+        "slides": slides,
         "thumbnail": Markup(thumbnail(page, notebook.number)) if entry["status"] == "rendered" else "",
     }
 

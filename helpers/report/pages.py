@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from helpers.report import one_page, publish
 from helpers.report.account import stamp, versions, window
 from helpers.report.collection import Notebook, all_notebooks
+from helpers.report.deck import render_deck, trusted
 from helpers.report.exporter import Page, render_page, render_refusal
 from helpers.report.gate import faults
 from helpers.report.index import card, render_index
@@ -46,9 +47,10 @@ class _Old:
         file = self.target / f"{name}.html"
         return file.read_text(encoding="utf-8") if file.is_file() else ""
 
-    def results(self, name: str) -> list[str]:
-        folder = self.target / "results" / name
-        return sorted(f"results/{name}/{f.name}" for f in folder.glob("*.csv")) if folder.is_dir() else []
+    def beside(self, name: str) -> list[str]:
+        """Result tables and slides of a notebook."""
+        tables = [f"results/{name}/{f.name}" for f in sorted((self.target / "results" / name).glob("*.csv"))]
+        return tables + [s for s in [f"slides/{name}.html"] if (self.target / s).is_file()]
 
 
 def _read(file: Path, otherwise: Any) -> Any:
@@ -95,7 +97,8 @@ class _Stage:
         self.staged.entries.append(entry)
         self.findings += own
         headline = own[0]["text"] if own and entry["status"] == "rendered" else ""
-        self.cards.append(card(notebook, entry, page=page, headline=headline))
+        slides = f"slides/{name}.html" in self.staged.files
+        self.cards.append(card(notebook, entry, page=page, headline=headline, slides=slides))
 
     def _render(self, notebook: Notebook, entry: dict[str, Any]) -> tuple[str, list[dict], dict[str, Any]]:
         """The page and findings; a page that the gate stops turns the entry into a failed one."""
@@ -107,7 +110,7 @@ class _Stage:
                 html = render_page(notebook, _read(folder / "executed.ipynb", {}), page)
             else:
                 html = render_refusal(notebook, REASONS[entry["status"]].format(entry["reason"].rstrip(".")), page)
-            stopped = faults(html)
+            stopped = faults(html) or self._deck(notebook, entry, page)
         except MarkupError as error:
             stopped = [str(error)]
         if stopped:
@@ -115,6 +118,17 @@ class _Stage:
         for csv in sorted((folder / "results").glob("*.csv")) if entry["status"] == "rendered" else []:
             self._copy(csv, f"results/{notebook.name}/{csv.name}")
         return html, found, entry
+
+    def _deck(self, notebook: Notebook, entry: dict[str, Any], page: Page) -> list[str]:
+        """Write the slides where they are wished; what forbids to publish them."""
+        if not self.build.slides or entry["status"] != "rendered":
+            return []
+        deck = render_deck(notebook, _read(self.build._folder(self.plans[notebook.name]) / "executed.ipynb", {}), page)
+        stopped = faults(deck, trusted=trusted())
+        if not stopped:
+            publish.write(self.staging, f"slides/{notebook.name}.html", deck)
+            self.staged.files.append(f"slides/{notebook.name}.html")
+        return [f"slides: {s}" for s in stopped]
 
     def _page(self, notebook: Notebook, entry: dict[str, Any], found: list[dict]) -> Page:
         study = self.build.study
@@ -136,7 +150,7 @@ class _Stage:
         publish.write(self.staging, f"{name}.html", page)
         self.staged.files.append(f"{name}.html")
         self.staged.keys[name] = self.plans[name].key
-        self.staged.gone += [f for f in self.old.results(name) if f not in self.staged.files]
+        self.staged.gone += [f for f in self.old.beside(name) if f not in self.staged.files]
 
     def _copy(self, source: Path, name: str) -> None:
         publish.copy(source, self.staging, name)
@@ -145,7 +159,7 @@ class _Stage:
     def _keep_old(self, name: str) -> tuple[str, list[dict]]:
         page = self.old.page(name)
         if page:
-            self.staged.files += [f"{name}.html", *self.old.results(name)]
+            self.staged.files += [f"{name}.html", *self.old.beside(name)]
         return page, [f for f in self.old.findings if f["notebook"] == name]
 
     def finish(self) -> None:
@@ -180,7 +194,6 @@ class _Stage:
         }.items():
             publish.write(self.staging, name, text)
             self.staged.files.append(name)
-
 
     def _one_page(self) -> bool:
         """Write the scorecard's sheet where notebook 60 ran; say whether the report has one."""
