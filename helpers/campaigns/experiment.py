@@ -1,9 +1,10 @@
 """A campaign as an experiment: was the draw sound, what did the campaign change, and does it pay (Kohavi et al. 2020)?
 
 This module is the one door of notebook 50: the plan (`power`), the participants (`participants`), the draw and several
-arms (`arms`), the effects (`comparison`), narrower intervals (`adjustment`), looks at a running experiment
-(`sequential`) and the verdict (`profit`) are all reached through it. What it adds itself: the plan against the
-participants, all campaigns of a shop at once, and the grading against a known truth.
+arms (`arms`), what else could spoil it (`draw_checks`), the effects (`comparison`, `bootstrap`), narrower intervals
+(`adjustment`), looks at a running experiment (`sequential`, `always_valid`), customer groups (`segment_effects`), the
+time after (`long_term`) and the verdict (`profit`) are all reached through it. What it adds itself: the plan against
+the participants, all campaigns of a shop at once, and the grading against a known truth.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from helpers.campaigns.adjustment import adjusted_effects, cuped, expected_gain, regression_adjusted
+from helpers.campaigns.always_valid import running_effect
 from helpers.campaigns.arms import arm_counts, holm, planned_shares, sample_ratio_test, several_arms
 from helpers.campaigns.bootstrap import bootstrap_difference, checked_means
 from helpers.campaigns.comparison import (
@@ -24,11 +26,21 @@ from helpers.campaigns.comparison import (
     welch_row,
     why_not,
 )
+from helpers.campaigns.draw_checks import aa_study, conditions, overlaps
 from helpers.campaigns.errors import ExperimentError
+from helpers.campaigns.long_term import deepest_dip, long_term, with_long_term_truth
 from helpers.campaigns.participants import choose, most_arms, observational, overview, participants
 from helpers.campaigns.power import minimum_effect, minimum_sample_size, planner, power, power_curve
 from helpers.campaigns.profit import VERDICTS, incremental_profit, profit_per_user, verdict, verdict_words
-from helpers.campaigns.sequential import boundaries, false_positive_rate, path_table, peeking_drill
+from helpers.campaigns.segment_effects import interaction_test, segment_effects, with_group, with_segment_truth
+from helpers.campaigns.sequential import (
+    boundaries,
+    false_positive_rate,
+    mixture_boundary,
+    monitoring_cost,
+    path_table,
+    peeking_drill,
+)
 from helpers.findings import Estimate, missing
 from helpers.intervals import rate
 
@@ -36,27 +48,36 @@ __all__ = [
     "EFFECT",
     "VERDICTS",
     "ExperimentError",
+    "aa_study",
     "adjusted_effects",
     "against_truth",
     "arm_counts",
+    "arms_words",
     "bootstrap_difference",
     "boundaries",
     "checked_means",
     "choose",
+    "conditions",
     "coverage",
     "coverage_study",
     "cuped",
+    "deepest_dip",
     "effects_by_campaign",
     "estimate",
     "expected_gain",
     "false_positive_rate",
     "holm",
     "incremental_profit",
+    "interaction_test",
+    "long_term",
     "minimum_effect",
     "minimum_sample_size",
+    "mixture_boundary",
+    "monitoring_cost",
     "most_arms",
     "newcombe_difference",
     "observational",
+    "overlaps",
     "overview",
     "participants",
     "path_table",
@@ -66,16 +87,23 @@ __all__ = [
     "power",
     "power_curve",
     "profit_per_user",
+    "promises",
     "ratio_difference",
     "readiness",
     "regression_adjusted",
+    "running_effect",
     "sample_ratio_test",
+    "segment_effects",
     "several_arms",
+    "shared_level",
     "true_effect",
     "verdict",
     "verdict_words",
     "verdicts_by_campaign",
     "welch",
+    "with_group",
+    "with_long_term_truth",
+    "with_segment_truth",
 ]
 
 METHODS = {"welch": welch, "newcombe": newcombe_difference}
@@ -170,6 +198,31 @@ def estimate(effects: pd.DataFrame, *, arm: str = "", value: str = "difference")
         return Estimate.missing(effects.attrs.get("reason", f"the arm {arm!r} could not be compared"))
     best = chosen.loc[chosen[value].astype(float).idxmax()]
     return Estimate(float(best[value]), float(best.ci_low), float(best.ci_high))
+
+
+def shared_level(users: pd.DataFrame, *, level: float) -> float:
+    """The level of each arm's interval with which all arms hold together (Bonferroni): 1 − (1 − level)/k for k arms.
+
+    >>> round(shared_level(pd.DataFrame({"arm": ["control", "a", "b"]}), level=0.95), 3)
+    0.975
+    """
+    return 1 - (1 - level) / max(1, arm_counts(users).size - 1)
+
+
+def arms_words(effects: pd.DataFrame, *, value: str = "difference", form: str = "+.2f") -> str:
+    """Every treated arm with its number and interval, the highest first, for a sentence.
+
+    >>> effects = pd.DataFrame({"arm": ["a", "b"], "difference": [1.0, 2.0], "ci_low": [-1.0, 1.0], "ci_high": [3, 3]})
+    >>> arms_words(effects, form="+.1f")
+    'b +2.0 (+1.0 to +3.0); a +1.0 (-1.0 to +3.0)'
+    """
+    known = effects.dropna(subset=[value]) if len(effects) else effects
+    if known.empty:
+        return f"not computable, because {effects.attrs.get('reason', 'no arm can be compared')}"
+    ordered = known.astype({value: float}).sort_values(value, ascending=False, kind="stable")
+    return "; ".join(
+        f"{r.arm} {getattr(r, value):{form}} ({r.ci_low:{form}} to {r.ci_high:{form}})" for r in ordered.itertuples()
+    )
 
 
 def effects_by_campaign(
@@ -416,7 +469,8 @@ def coverage_study(
     -------
     DataFrame
         One row an experiment: `experiment`, `difference`, `ci_low`, `ci_high`, `truth` (mean of y1 − y0 of its
-        participants), `covered`, `found` (the interval excludes 0).
+        participants), `aa_alarm` (the same arms and people without any campaign: was a difference seen?), `covered`,
+        `found` (the interval excludes 0).
 
     Raises
     ------
@@ -442,10 +496,11 @@ def coverage_study(
     if experiments < 1:
         raise ExperimentError(f"experiments {experiments!r}: take at least 1")
     rows = [_trial(simulate(users, effect=effect, seed=seed + i), level) for i in range(experiments)]
-    table = pd.DataFrame(rows, columns=["difference", "ci_low", "ci_high", "truth"])
+    table = pd.DataFrame(rows, columns=["difference", "ci_low", "ci_high", "truth", "aa_alarm"])
     if table.isna().any(axis=None):
         raise ExperimentError(f"users {users!r}: in one of the experiments nobody bought; take more users")
     table.insert(0, "experiment", range(1, experiments + 1))
+    table["aa_alarm"] = table["aa_alarm"] < 1 - level
     covered = (table.ci_low <= table.truth) & (table.truth <= table.ci_high)
     return table.assign(covered=covered, found=(table.ci_low > 0) | (table.ci_high < 0))
 
@@ -453,7 +508,51 @@ def coverage_study(
 def _trial(users: pd.DataFrame, level: float) -> dict:
     spend, treated = users["spend"].to_numpy(float), (users["arm"] != "control").to_numpy()
     row = welch_row(spend[treated], spend[~treated], level=level)
-    return row | {"truth": float((users["y1"] - users["y0"]).mean())}
+    untouched = users["y0"].to_numpy(float)
+    alarm = welch_row(untouched[treated], untouched[~treated], level=level).get("p_value", math.nan)
+    return row | {"truth": float((users["y1"] - users["y0"]).mean()), "aa_alarm": alarm}
+
+
+def promises(study: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
+    """What the interval promises, and what many simulated experiments saw.
+
+    Parameters
+    ----------
+    study : DataFrame
+        From `coverage_study`.
+    level : float
+        Level of its intervals.
+
+    Returns
+    -------
+    DataFrame
+        One row a promise: `promise`, `experiments`, `promised_rate` (missing for the effect found: the power is no
+        promise), `seen_rate`, `seen_rate_ci_low`, `seen_rate_ci_high` (Wilson).
+
+    References
+    ----------
+    Morris, White & Crowther (2019): morris2019.
+
+    Examples
+    --------
+    >>> study = pd.DataFrame({"covered": [True] * 19 + [False], "found": [True] * 20, "aa_alarm": [False] * 20})
+    >>> promises(study).round(2)[["promise", "promised_rate", "seen_rate"]]
+                                promise  promised_rate  seen_rate
+    0  the interval covers the true effect           0.95       0.95
+    1        A/A: an effect is seen, falsely           0.05       0.00
+    2            the planted effect is found            NaN       1.00
+    """
+    asked = (
+        ("the interval covers the true effect", study["covered"], level),
+        ("A/A: an effect is seen, falsely", study["aa_alarm"], 1 - level),
+        ("the planted effect is found", study["found"], math.nan),
+    )
+    rows = []
+    for words, seen, promised in asked:
+        share = rate(int(seen.sum()), len(seen))
+        rows.append((words, len(seen), promised, share.value, share.ci_low, share.ci_high))
+    names = ["promise", "experiments", "promised_rate", "seen_rate", "seen_rate_ci_low", "seen_rate_ci_high"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def coverage(graded: pd.DataFrame, *, column: str = "covered") -> Estimate:

@@ -56,7 +56,8 @@ def participants(
     Table
         `campaign_id`, `user_id`, `arm`, `randomised`, `starts_at`, `spend` and `margin` (currency units), `purchased`
         (0/1), `orders`, `visits` (24-hour days with an event, counted from starts_at), `contacts`, `contact_cost`,
-        `spend_before`, `spend_later`; ordered by campaign_id, user_id. Columns whose table is absent are missing.
+        `spend_before`, `spend_later`, `later_seen_share` (of the follow-up days, before the last order of the log);
+        ordered by campaign_id, user_id. Columns whose table is absent are missing.
 
     Raises
     ------
@@ -81,6 +82,8 @@ def participants(
     if not 0 <= follow_up_days <= 365:
         raise ExperimentError(f"follow_up_days {follow_up_days!r}: take 0 to 365")
     people = _people(assignments, campaigns, campaign_id)
+    seen = (orders.timestamp.max().as_scalar() - people.ends_at) / (max(1, follow_up_days) * DAY)
+    people = people.mutate(later_seen_share=ibis.greatest(0.0, ibis.least(1.0, seen)))
     bought = _bought(people, orders, items, follow_up_days)
     table = people.left_join(bought, ["campaign_id", "user_id"]).drop("campaign_id_right", "user_id_right")
     table = _with_visits(table, people, events)
@@ -93,7 +96,9 @@ def participants(
     )
     first = ["campaign_id", "user_id", "arm", "randomised", "starts_at"]
     rest = ["spend", "margin", "purchased", "orders", "visits", "contacts", "contact_cost"]
-    return table.select(*first, *rest, "spend_before", "spend_later").order_by("campaign_id", "user_id")
+    return table.select(*first, *rest, "spend_before", "spend_later", "later_seen_share").order_by(
+        "campaign_id", "user_id"
+    )
 
 
 def _people(assignments: ir.Table, campaigns: ir.Table, campaign_id: str | int | None) -> ir.Table:

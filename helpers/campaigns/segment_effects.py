@@ -214,10 +214,10 @@ def _words(p: float) -> str:
     return "yes, more than chance" if p < DIFFERENT else "not shown"
 
 
-def against_segment_truth(
+def with_segment_truth(
     effects: pd.DataFrame, truth: pd.DataFrame, *, campaign: str, by: str, column: str = "cate_spend"
 ) -> pd.DataFrame:
-    """Each group's effect beside the true mean effect of its participants, raw and shrunk.
+    """`segment_effects` with the true mean effect of each group's participants beside it; unchanged for real data.
 
     Parameters
     ----------
@@ -233,27 +233,25 @@ def against_segment_truth(
     Returns
     -------
     DataFrame
-        `arm`, `group`, `difference`, `simultaneous_ci_low`, `simultaneous_ci_high`, `shrunk`, `truth`, `covered`, in
-        the order of `effects`. Empty with its reason for real data, or where the truth does not know the feature.
+        `effects` with `truth` and `covered` (missing where the group is hidden), where the truth knows the feature.
 
     Examples
     --------
     >>> effects = pd.DataFrame({"arm": ["x"], "group": ["1"], "difference": [2.0], "simultaneous_ci_low": [0.0],
-    ...                         "simultaneous_ci_high": [4.0], "shrunk": [2.0]})
+    ...                         "simultaneous_ci_high": [4.0]})
     >>> truth = pd.DataFrame({"campaign_id": ["aug"], "arm": ["x"], "feature": ["city_tier"], "value": ["1"],
     ...                       "cate_spend": [3.0]})
-    >>> against_segment_truth(effects, truth, campaign="aug", by="city_tier")[["group", "truth", "covered"]]
+    >>> with_segment_truth(effects, truth, campaign="aug", by="city_tier")[["group", "truth", "covered"]]
       group  truth  covered
     0     1    3.0     True
     """
-    names = ["arm", "group", "difference", "simultaneous_ci_low", "simultaneous_ci_high", "shrunk", "truth", "covered"]
-    for table in (effects, truth):
-        if table.empty:
-            return missing(names, table.attrs.get("reason", "no rows"))
+    if effects.empty or truth.empty:
+        return effects
     known = truth[(truth["campaign_id"].astype(str) == str(campaign)) & (truth["feature"] == by)]
     known = known.assign(group=known["value"].astype(str), truth=known[column])[["arm", "group", "truth"]]
-    joined = effects.dropna(subset=["difference"]).merge(known, on=["arm", "group"])
-    if joined.empty:
-        return missing(names, f"the truth does not know the effects by {by!r}")
-    covered = (joined.simultaneous_ci_low <= joined.truth) & (joined.truth <= joined.simultaneous_ci_high)
-    return joined.assign(covered=covered)[names]
+    joined = effects.merge(known, on=["arm", "group"], how="left")
+    if joined.truth.isna().all():
+        return effects
+    inside = (joined.simultaneous_ci_low <= joined.truth) & (joined.truth <= joined.simultaneous_ci_high)
+    shown = joined.difference.notna() & joined.truth.notna()
+    return joined.assign(truth=joined.truth.where(shown), covered=inside.astype("boolean").where(shown))

@@ -8,7 +8,7 @@ import statsmodels.api as sm
 
 from helpers.campaigns.comparison import welch
 from helpers.campaigns.errors import ExperimentError
-from helpers.campaigns.segment_effects import against_segment_truth, interaction_test, segment_effects, with_group
+from helpers.campaigns.segment_effects import interaction_test, segment_effects, with_group, with_segment_truth
 from helpers.findings import missing
 
 GROUPS = 5
@@ -99,12 +99,13 @@ def test_groups_from_the_users_table():
 def test_against_the_truth_of_each_group():
     users, effect = draw(4)
     truth = pd.DataFrame({"arm": "x", "feature": "tier", "value": list("01234"), "cate_spend": effect})
-    graded = against_segment_truth(
-        segment_effects(users, outcome="spend"), truth.assign(campaign_id="c"), campaign="c", by="tier"
-    )
+    table = segment_effects(users, outcome="spend")
+    graded = with_segment_truth(table, truth.assign(campaign_id="c"), campaign="c", by="tier")
     assert graded.truth.tolist() == effect.tolist()
-    assert graded.covered.tolist() == graded.truth.between(graded.iloc[:, 3], graded.iloc[:, 4]).tolist()
-    assert against_segment_truth(graded, missing(["x"], "real data"), campaign="c", by="tier").attrs["reason"]
+    ends = graded.simultaneous_ci_low, graded.simultaneous_ci_high
+    assert graded.covered.tolist() == graded.truth.between(*ends).tolist()
+    assert with_segment_truth(table, missing(["x"], "real data"), campaign="c", by="tier") is table
+    assert with_segment_truth(table, truth.assign(campaign_id="d"), campaign="c", by="tier") is table
 
 
 def test_nothing_to_compare():
