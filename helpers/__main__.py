@@ -1,4 +1,4 @@
-"""The command line: python run.py reports | test | lab | new FILE | check STUDY | convert LAYOUT FILE | simulate."""
+"""The command line: python run.py reports | workbook | lab | new | check | convert | simulate | test."""
 
 from __future__ import annotations
 
@@ -119,6 +119,26 @@ def lab() -> None:
     from helpers.report.tasks import open_lab
 
     raise typer.Exit(open_lab())
+
+
+@app.command()
+def workbook(
+    solutions: Annotated[bool, typer.Option("--solutions", help="Keep the solutions, folded.")] = False,
+    only: Annotated[str, typer.Option(help="Notebooks by number or name, joined by commas: 20,21")] = "",
+    output: Annotated[
+        Path | None, typer.Option(help="Folder; by default reports/workbooks or reports/solutions")
+    ] = None,
+) -> None:
+    """Write the notebooks for a class: without outputs, and without the solutions."""
+    from helpers.report.collection import all_notebooks, select
+    from helpers.report.workbook import write_workbooks
+    from helpers.study import REPORTS
+
+    folder = output or REPORTS / ("solutions" if solutions else "workbooks")
+    chosen = select(all_notebooks(), only=only)
+    written = write_workbooks(chosen, folder, solutions=solutions)
+    kept = len(chosen) - len(written)
+    say(f"Wrote {len(written)} notebooks to {folder}" + (f"; kept {kept} that stood there." if kept else "."))
 
 
 @app.command()

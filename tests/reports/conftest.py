@@ -21,7 +21,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     folder = tmp_path_factory.mktemp("reports")
     while True:
         try:
-            return make_reports("demo", output=folder, say=lambda _: None)
+            return make_reports("demo", output=folder, slides=True, say=lambda _: None)
         except Busy:
             time.sleep(1)
 
