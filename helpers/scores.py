@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from helpers.findings import Estimate
+from helpers.findings import Estimate, missing
 from helpers.intervals import wilson, z_value
 
 ANSWERS = ["user_id", "item_id", "rating", "nps", "complaint", "text", "created_at", "month"]
@@ -25,8 +25,10 @@ class FeedbackError(ValueError):
     """Counts or parameters that no score can be made of; the message names the argument and the cure."""
 
 
-def answers(feedback: ir.Table) -> pd.DataFrame:
+def answers(feedback: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
     """The answers as a pandas table, one row an answer, ordered by time, customer, product and words.
+
+    Empty, with the reason, where fewer than `min_cell` customers answered.
 
     Returns
     -------
@@ -42,6 +44,8 @@ def answers(feedback: ir.Table) -> pd.DataFrame:
     table["complaint"] = table["complaint"].astype("boolean") if "complaint" in table else pd.NA
     for name in ("item_id", "text"):
         table[name] = table[name].astype("object") if name in table else None
+    if 0 < table["user_id"].nunique() < min_cell:
+        return missing(ANSWERS, f"fewer than {min_cell} customers answered")
     return table.reindex(columns=ANSWERS)
 
 
@@ -136,7 +140,7 @@ def nps(table: pd.DataFrame, *, weights: pd.Series | None = None, level: float =
     """The net promoter score of a table of answers; interval for the effective number of answers."""
     known, w = _known(table, "nps", weights)
     if known.empty:
-        return Estimate.missing("no answer to 'would you recommend us?'")
+        return Estimate.missing(table.attrs.get("reason", "no answer to 'would you recommend us?'"))
     x = (known["nps"] >= PROMOTER).astype(int).to_numpy() - (known["nps"] <= DETRACTOR).astype(int).to_numpy()
     n = effective_answers(x, weights=w, clusters=known["user_id"].to_numpy())
     up, down = (float(np.average(x == side, weights=w)) * n for side in (1, -1))
@@ -147,7 +151,7 @@ def csat(table: pd.DataFrame, *, weights: pd.Series | None = None, level: float 
     """Customer satisfaction: the share of answers with four or five stars, 0…1, with a Wilson interval."""
     known, w = _known(table, "rating", weights)
     if known.empty:
-        return Estimate.missing("no answer with stars")
+        return Estimate.missing(table.attrs.get("reason", "no answer with stars"))
     x = (known["rating"] >= SATISFIED).to_numpy(float)
     n = effective_answers(x, weights=w, clusters=known["user_id"].to_numpy())
     p = float(np.average(x, weights=w))

@@ -54,10 +54,14 @@ MONTHS = ["month", "measure", "value", "ci_low", "ci_high", "answers", "customer
 PER = 1_000
 
 
+def _reason(table: pd.DataFrame) -> str:
+    return table.attrs.get("reason", "there are no answers")
+
+
 def overview(table: pd.DataFrame) -> pd.DataFrame:
     """What the answers hold: question, answers (rows with a value), customers, filled_share of all rows."""
     if table.empty:
-        return missing(["question", "answers", "customers", "filled_share"], "there are no answers")
+        return missing(["question", "answers", "customers", "filled_share"], _reason(table))
     words = {"rating": "stars (1…5)", "nps": "would you recommend us? (0…10)", "complaint": "is it a complaint?"}
     rows = []
     for column, name in {**words, "text": "words", "item_id": "the product"}.items():
@@ -76,15 +80,20 @@ def count_orders(orders: ir.Table | None) -> pd.DataFrame:
     return table if len(table) else missing(["month", "orders"], "there are no orders")
 
 
-def complaint_rate(table: pd.DataFrame, orders: pd.DataFrame, *, level: float = 0.95) -> Estimate:
-    """Complaints received per 1,000 orders; without orders per 1,000 answers. Exact Poisson interval."""
+def complaint_rate(table: pd.DataFrame, orders: pd.DataFrame, *, min_cell: int = 1, level: float = 0.95) -> Estimate:
+    """Complaints received per 1,000 orders; without orders per 1,000 answers. Exact Poisson interval.
+
+    Missing where some, but fewer than `min_cell`, customers complained.
+    """
     if table.empty:
-        return Estimate.missing("there are no answers")
+        return Estimate.missing(_reason(table))
+    if 0 < table.loc[is_complaint(table), "user_id"].nunique() < min_cell:
+        return Estimate.missing(f"fewer than {min_cell} customers complained")
     exposure = float(orders["orders"].sum()) if len(orders) else float(len(table))
     return poisson_interval(int(is_complaint(table).sum()), exposure=exposure, per=PER, level=level)
 
 
-def scores(table: pd.DataFrame, orders: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
+def scores(table: pd.DataFrame, orders: pd.DataFrame, *, min_cell: int = 1, level: float = 0.95) -> pd.DataFrame:
     """The three scores: one row a measure.
 
     Returns
@@ -94,13 +103,13 @@ def scores(table: pd.DataFrame, orders: pd.DataFrame, *, level: float = 0.95) ->
         have the same interval; missing for complaints, which are counted).
     """
     if table.empty:
-        return missing(SCORES, "there are no answers")
+        return missing(SCORES, _reason(table))
     per = "per 1,000 orders" if len(orders) else "per 1,000 answers"
     rows = []
     for name, column, unit, found in (
         ("recommendation (NPS)", "nps", "points", nps(table, level=level)),
         ("satisfaction (CSAT)", "rating", "share of answers", csat(table, level=level)),
-        ("complaints", "complaint", per, complaint_rate(table, orders, level=level)),
+        ("complaints", "complaint", per, complaint_rate(table, orders, min_cell=min_cell, level=level)),
     ):
         known = table if column == "complaint" else table[table[column].notna()]
         effective = None if column == "complaint" else _effective(known, column)
@@ -126,22 +135,32 @@ def monthly(table: pd.DataFrame, orders: pd.DataFrame, *, min_cell: int, level: 
     -------
     DataFrame
         month, measure, value, ci_low, ci_high, answers, customers. Months with answers of fewer than `min_cell`
-        customers are hidden.
+        customers are hidden, complaints of a month also where fewer customers complained.
     """
     if table.empty:
-        return missing(MONTHS, "there are no answers")
+        return missing(MONTHS, _reason(table))
     bought = dict(zip(orders["month"], orders["orders"], strict=True)) if len(orders) else {}
     rows = []
     for month, part in table.groupby("month"):
         sold = pd.DataFrame({"orders": [bought[month]]}) if month in bought else orders.iloc[:0]
         found = {"NPS": nps(part, level=level), "CSAT": csat(part, level=level)}
-        if not bought or month in bought:  # per order, or per answer, but never both in one line
-            found["complaints"] = complaint_rate(part, sold, level=level)
-        people = part["user_id"].nunique()
-        rows += [(month, name, *_numbers(f), len(part), people) for name, f in found.items()]
-    shown = pd.DataFrame(rows, columns=MONTHS)
-    values = ["value", "ci_low", "ci_high", "answers"]
-    return suppress(shown, count="customers", min_cell=min_cell, values=values, by="measure")
+        found["complaints"] = complaint_rate(part, sold, level=level)
+        people, angry = part["user_id"].nunique(), part.loc[is_complaint(part), "user_id"].nunique()
+        rows += [(month, name, *_numbers(f), len(part), people, angry) for name, f in found.items()]
+    table = _hide_months(pd.DataFrame(rows, columns=[*MONTHS, "angry"]), min_cell)
+    # per order, or per answer, but never both in one line
+    known = (table["measure"] != "complaints") | table["month"].isin(bought) | (not bought)
+    return table[known].drop(columns="angry").reset_index(drop=True)
+
+
+def _hide_months(rows: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """Small months lose all their numbers; months with few complaining customers only those of the complaints."""
+    numbers = ["value", "ci_low", "ci_high"]
+    shown = suppress(rows, count="customers", min_cell=min_cell, values=[*numbers, "answers"], by="measure")
+    calm = suppress(rows, count="angry", min_cell=min_cell, values=numbers, by="measure")
+    blank = (rows["measure"] == "complaints") & (calm["hidden"] != "")
+    shown[numbers] = shown[numbers].mask(blank)
+    return shown.assign(hidden=shown["hidden"].mask(blank, calm["hidden"]))
 
 
 def by_group(
@@ -166,7 +185,7 @@ def by_group(
         group, value, customers, answers, nps with ci_low and ci_high (points), csat_rate; ordered by value.
     """
     if table.empty or users is None or group not in users.columns or users[group].isna().all():
-        why = "there are no answers" if table.empty else f"the study does not tell the customers' {group}"
+        why = _reason(table) if table.empty else f"the study does not tell the customers' {group}"
         return missing(GROUPS, why)
     own = table["user_id"].map(users.set_index("user_id")[group])
     rows = []

@@ -29,7 +29,13 @@ DEMO_CHANCES = (0.29, 0.15, 0.18)
 
 
 def asked(
-    feedback: ir.Table, orders: ir.Table | None, users: pd.DataFrame | None, *, answer_days: int = 14, last_second: int
+    feedback: ir.Table,
+    orders: ir.Table | None,
+    users: pd.DataFrame | None,
+    *,
+    answer_days: int = 14,
+    last_second: int,
+    min_cell: int = 1,
 ) -> pd.DataFrame:
     """Every order that could have been answered, with its answer where there is one.
 
@@ -46,6 +52,8 @@ def asked(
         Longest time from order to answer, days, ≥ 1.
     last_second : int
         End of the study's window, epoch seconds.
+    min_cell : int
+        Empty where orders of fewer customers were answered.
 
     Returns
     -------
@@ -63,6 +71,8 @@ def asked(
         return missing(columns, "no order is old enough to have its answer")
     given = _matched(feedback, orders, answer_days).execute().drop_duplicates("order_id").set_index("order_id")
     table["answered"] = table["order_id"].isin(given.index)
+    if 0 < table.loc[table["answered"], "user_id"].nunique() < min_cell:
+        return missing(columns, f"orders of fewer than {min_cell} customers were answered")
     for name in ("rating", "nps"):
         table[name] = pd.to_numeric(table["order_id"].map(given[name])).astype("float64")
     before = table.pop("before")
@@ -118,7 +128,7 @@ def response_rates(
     rates = add_rate_by_cluster(
         pd.concat(parts), successes="answers", trials="orders", clusters="customers", name="response_rate", level=level
     )[RATES].reset_index(drop=True)
-    return suppress(rates, count="customers", min_cell=min_cell, values=RATES[3:], by="group", additive=False)
+    return suppress(rates, count="customers", min_cell=min_cell, values=RATES[3:], by="group")
 
 
 def _rates(table: pd.DataFrame, group: str) -> pd.DataFrame:

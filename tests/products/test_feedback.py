@@ -139,6 +139,34 @@ def test_small_months_and_groups_are_hidden():
     assert groups["nps"].notna().sum() == 1  # the small one, and one that would give it away
 
 
+def test_months_with_few_complaints_hide_them_and_a_second_month():
+    rows = [
+        {"nps": 9, "month": f"2017-0{m}", "complaint": i < k}
+        for m, k in ((1, 30), (2, 4), (3, 12), (4, 20))
+        for i in range(40)
+    ]
+    months = fb.monthly(frame(rows), NO_ORDERS, min_cell=10)
+    calm = months[months["measure"] == "complaints"].set_index("month")
+    assert calm["value"].isna().tolist() == [False, True, True, False]
+    assert calm["answers"].tolist() == [40] * 4 and months.loc[months["measure"] == "NPS", "value"].notna().all()
+
+
+def test_a_month_that_is_hidden_is_hidden_in_every_measure():
+    orders = pd.DataFrame({"month": ["2017-02", "2017-03"], "orders": [90, 90]})  # none in January
+    counts = {"2017-01": 5, "2017-02": 12, "2017-03": 30}
+    rows = [{"nps": 9, "rating": 5, "month": m, "complaint": True} for m, k in counts.items() for _ in range(k)]
+    months = fb.monthly(frame(rows), orders, min_cell=10)
+    assert set(months.loc[months["customers"].notna(), "month"]) == {"2017-03"} and len(months) == 8
+
+
+def test_few_customers_are_no_score():
+    table = fb.answers(ibis_feedback(frame([{"nps": 9, "rating": 5}] * 9)), min_cell=10)
+    assert "fewer than 10" in repr(show(fb.scores(table, NO_ORDERS, min_cell=10))) and "fewer" in fb.nps(table).reason
+    few = frame([{"complaint": i < 9} for i in range(40)])
+    assert "fewer than 10" in fb.complaint_rate(few, NO_ORDERS, min_cell=10).reason
+    assert fb.complaint_rate(few.assign(complaint=False), NO_ORDERS, min_cell=10).value == 0
+
+
 def test_odd_labels_pass_unharmed():
     names = [*[str(o) for o in ODD if o], np.str_("np"), 7, "中文", "=x"]
     table = frame([{"nps": 9, "rating": 5, "user_id": i} for i in range(len(names) * 2)])

@@ -147,9 +147,17 @@ def test_what_if_holds_the_raw_score_in_its_middle():
 
 
 def test_response_rates_are_hidden_for_small_groups():
-    table = orders_of({"a": (100, 40, 25), "b": (5, 5, 5)}).assign(order_id=range(105))
+    table = orders_of({"a": (100, 40, 25), "b": (5, 5, 5), "c": (50, 20, 10)}).assign(order_id=range(155))
     found = rs.response_rates(table, groups=("age_band",), min_cell=10)
-    assert found["response_rate"].isna().tolist() == [False, True]
+    assert found["response_rate"].isna().tolist() == [False, True, True]  # all less a and c would be b
+
+
+def test_answers_of_few_customers_are_no_table():
+    rows = [{"user_id": u, "item_id": 12, "created_at": 60, "nps": 9} for u in range(4)]
+    orders = ibis_orders([(u, u, 12, 0) for u in range(40)])
+    how = {"last_second": 100 * DAY, "min_cell": 5}
+    assert "fewer than 5 customers" in rs.asked(ibis_feedback(frame(rows)), orders, None, **how).attrs["reason"]
+    assert rs.asked(ibis_feedback(frame([*rows, rows[0] | {"user_id": 4}])), orders, None, **how)["answered"].sum() == 5
 
 
 @pytest.mark.parametrize("text", ["a, b, c", "0.1, 0.2", "0, 0.1, 0.1", "1.2, 0.1, 0.1", "nan, 0.1, 0.1"])
