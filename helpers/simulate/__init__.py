@@ -1,7 +1,7 @@
 """The demo shop: simulated tables of the contract with a known truth. See README.md in this folder."""
 
 from helpers.simulate.bundles import BUNDLES, bundle_truth, simulate_bundle
-from helpers.simulate.in_memory import simulate_baskets, simulate_customers, simulate_experiment
+from helpers.simulate.in_memory import simulate_baskets, simulate_customers, simulate_experiment, simulate_uplift
 from helpers.simulate.settings import SettingsError, ShopSettings
 from helpers.simulate.shop import make_shop
 
@@ -15,4 +15,5 @@ __all__ = [
     "simulate_bundle",
     "simulate_customers",
     "simulate_experiment",
+    "simulate_uplift",
 ]

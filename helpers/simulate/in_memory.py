@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,8 @@ import pandas as pd
 from helpers.simulate import behaviour, market, orders, season
 from helpers.simulate.block import make_world, simulate_block
 from helpers.simulate.campaigns import CAMPAIGNS, Offer, assign, orders_before, outcome, set_scene
-from helpers.simulate.catalogue import make_catalogue
-from helpers.simulate.people import SEGMENTS, draw_people, user_ids
+from helpers.simulate.catalogue import Catalogue, make_catalogue
+from helpers.simulate.people import AGES, GENDERS, SEGMENTS, People, draw_people, user_ids
 from helpers.simulate.settings import ASSIGNMENTS, DAY, SettingsError, ShopSettings, sorted_unique, stream
 from helpers.simulate.truth import labels
 from helpers.tables import BEHAVIORS
@@ -54,7 +54,33 @@ def simulate_experiment(
     >>> bool((table.y0 == table.y1).all()), bool((table.spend == table.y0).all())
     (True, True)
     """
-    offer = _checked_offer(n_users, effect, assignment)
+    drawn = _draw_experiment(n_users, _checked_offer(n_users, effect, assignment), assignment, seed)
+    (y0, bought0, _, _), (y1, bought1, _, _) = drawn.outcomes
+    arm = drawn.arm
+    table = pd.DataFrame({
+        "user_id": user_ids(np.arange(n_users)), "arm": np.array(["control", "treated"], object)[arm],
+        "pre_spend": _spend_before(drawn, n_users),
+        "spend": np.where(arm == 1, y1, y0) / 100, "purchased": np.where(arm == 1, bought1, bought0),
+        "y0": y0 / 100, "y1": y1 / 100,
+    })  # fmt: skip
+    lost = srm_fault & (arm == 1) & (drawn.rngs["lost"].random(n_users) < LOST)
+    return table[~lost].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """One experiment: the customers, their orders without it, their arms and the outcomes of both arms."""
+
+    people: People
+    catalogue: Catalogue
+    base: tuple
+    start: int
+    arm: np.ndarray
+    outcomes: list[tuple]
+    rngs: dict[str, np.random.Generator]
+
+
+def _draw_experiment(n_users: int, offer: Offer, assignment: str, seed: int) -> _Drawn:
     campaign = replace(CAMPAIGNS["voucher-aug"], first="2017-08-14", arms={"control": Offer(), "treated": offer})
     purposes = ("people", "orders", "needs", "lines", "arms", "react", "extra", "lost")
     rngs = {purpose: stream(seed, f"experiment {purpose}") for purpose in purposes}
@@ -70,15 +96,55 @@ def simulate_experiment(
         rngs["arms"], campaign, people, orders_before(placed, campaign, n_users), confounded=assignment == "confounded"
     )
     scene = set_scene(rngs["react"], rngs["extra"], campaign, people, catalogue, base, gone)
-    (y0, bought0, _, _), (y1, bought1, _, _) = (outcome(scene, o) for o in campaign.arms.values())
-    table = pd.DataFrame({
+    outcomes = [outcome(scene, o) for o in campaign.arms.values()]
+    return _Drawn(people, catalogue, base, campaign.start, arm, outcomes, rngs)
+
+
+def simulate_uplift(n_users: int, *, seed: int, offer: Offer | None = None) -> pd.DataFrame:
+    """One randomised campaign with what is known of each customer before it, and the profit of both arms.
+
+    Parameters
+    ----------
+    n_users : int
+        Participants, 2 or more.
+    seed : int
+        Start of the random streams; the customers are those of `simulate_experiment` with the same seed.
+    offer : Offer, optional
+        What the treated get, by default the offer of voucher-aug; for each of them one contact is paid.
+
+    Returns
+    -------
+    DataFrame
+        One row a participant: user_id, arm, randomised, age_band, gender, city_tier, orders_before, spend_before
+        (currency units, eight weeks before), recency_days (since the last order; 57 without one), purchased and profit
+        (margin less the contact's cost; both observed), purchased0, purchased1, profit0, profit1 (without and with the
+        offer).
+
+    Examples
+    --------
+    >>> table = simulate_uplift(200, offer=Offer(), seed=1)
+    >>> bool((table.purchased0 == table.purchased1).all()), round(float((table.profit0 - table.profit1).mean()), 2)
+    (True, 0.05)
+    """
+    offer = offer or CAMPAIGNS["voucher-aug"].arms["treated"]
+    drawn = _draw_experiment(n_users, _checked_offer(n_users, offer, "randomised"), "randomised", seed)
+    (_, bought0, margin0, _), (_, bought1, margin1, _) = drawn.outcomes
+    profit0, profit1 = margin0 / 100, margin1 / 100 - CAMPAIGNS["voucher-aug"].unit_cost
+    arm, people, placed = drawn.arm, drawn.people, drawn.base[0]
+    before = placed.second < drawn.start
+    last = np.full(n_users, drawn.start - (HISTORY_DAYS + 1) * DAY)
+    np.maximum.at(last, placed.user[before], placed.second[before])
+    return pd.DataFrame({
         "user_id": user_ids(np.arange(n_users)), "arm": np.array(["control", "treated"], object)[arm],
-        "pre_spend": _spend_before(base, catalogue, campaign.start, n_users),
-        "spend": np.where(arm == 1, y1, y0) / 100, "purchased": np.where(arm == 1, bought1, bought0),
-        "y0": y0 / 100, "y1": y1 / 100,
+        "randomised": True, "age_band": np.array(AGES, object)[people.age],
+        "gender": np.array(GENDERS, object)[people.gender], "city_tier": people.city_tier,
+        "orders_before": np.bincount(placed.user[before], minlength=n_users),
+        "spend_before": _spend_before(drawn, n_users), "recency_days": (drawn.start - last) // DAY,
+        "purchased": np.where(arm == 1, bought1, bought0).astype(np.int64),
+        "profit": np.where(arm == 1, profit1, profit0),
+        "purchased0": bought0.astype(np.int64), "purchased1": bought1.astype(np.int64),
+        "profit0": profit0, "profit1": profit1,
     })  # fmt: skip
-    lost = srm_fault & (arm == 1) & (rngs["lost"].random(n_users) < LOST)
-    return table[~lost].reset_index(drop=True)
 
 
 def _checked_offer(n_users: int, effect: float | Offer, assignment: str) -> Offer:
@@ -93,10 +159,10 @@ def _checked_offer(n_users: int, effect: float | Offer, assignment: str) -> Offe
     return effect if isinstance(effect, Offer) else Offer(extra=float(effect))
 
 
-def _spend_before(base: tuple, catalogue, start: int, users: int) -> np.ndarray:
-    placed, lines = base
-    before = placed.second[lines.order] < start
-    paid = lines.quantity * catalogue.price[lines.item] - lines.discount
+def _spend_before(drawn: _Drawn, users: int) -> np.ndarray:
+    placed, lines = drawn.base
+    before = placed.second[lines.order] < drawn.start
+    paid = lines.quantity * drawn.catalogue.price[lines.item] - lines.discount
     return np.bincount(placed.user[lines.order][before], paid[before], users) / 100
 
 
