@@ -173,7 +173,7 @@ def aa_study(
     *,
     outcomes: tuple[str, ...] = ("spend", "purchased"),
     control: str = "control",
-    experiments: int = 2000,
+    experiments: int = 10_000,
     alpha: float = 0.05,
     seed: int = 50,
 ) -> pd.DataFrame:

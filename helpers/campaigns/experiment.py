@@ -55,6 +55,7 @@ __all__ = [
     "arms_words",
     "bootstrap_difference",
     "boundaries",
+    "campaign_of",
     "checked_means",
     "choose",
     "conditions",
@@ -223,6 +224,15 @@ def arms_words(effects: pd.DataFrame, *, value: str = "difference", form: str = 
     return "; ".join(
         f"{r.arm} {getattr(r, value):{form}} ({r.ci_low:{form}} to {r.ci_high:{form}})" for r in ordered.itertuples()
     )
+
+
+def campaign_of(users: pd.DataFrame) -> str:
+    """The campaign_id of these participants, for a sentence; '–' where there are none.
+
+    >>> campaign_of(pd.DataFrame({"campaign_id": ["aug", "aug"]}))
+    'aug'
+    """
+    return str(users["campaign_id"].iloc[0]) if len(users) else "–"
 
 
 def effects_by_campaign(

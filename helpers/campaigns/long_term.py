@@ -32,8 +32,8 @@ def long_term(
     -------
     DataFrame
         One row an experiment and treated arm, by start: `campaign_id`, `arm`, `label`, `in_window`, `later`,
-        `later_ci_low`, `later_ci_high`, `net`, `ci_low`, `ci_high` (of net; currency units a person), `reading`.
-        Campaigns after which the log ends too early are left out; without any, a missing table with its reason.
+        `later_ci_low`, `later_ci_high`, `net`, `ci_low`, `ci_high` (of net; currency units a person), `reading`: 'new
+        sales' or 'lost sales' where the net interval excludes 0, 'brought forward' where only the dip is sure. Campaigns after which the log ends too early are left out; without any, a missing table with its reason.
 
     Raises
     ------
@@ -49,8 +49,8 @@ def long_term(
     >>> everyone = pd.DataFrame({"campaign_id": "nov", "arm": ["control"] * 3 + ["x"] * 3, "starts_at": 1,
     ...     "randomised": True, "purchased": 1, "spend": [0.0, 2, 4, 6, 8, 10], "spend_later": [6.0, 8, 10, 0, 1, 2]})
     >>> long_term(everyone, min_cell=1)[["in_window", "later", "net", "reading"]]
-       in_window  later  net                            reading
-    0        6.0   -7.0 -1.0  brought forward: a dip afterwards
+       in_window  later  net          reading
+    0        6.0   -7.0 -1.0  brought forward
     """
     names = ["campaign_id", "arm", "label", "in_window", "later", "later_ci_low", "later_ci_high"]
     names += ["net", "ci_low", "ci_high", "reading"]
@@ -95,9 +95,9 @@ def _effects(users: pd.DataFrame, *, control: str, level: float) -> pd.DataFrame
 
 
 def _words(later_high: float, net_low: float, net_high: float) -> str:
-    lasts = "adds sales in the long run" if net_low > 0 else "loses sales in the long run" if net_high < 0 else ""
+    lasts = "new sales" if net_low > 0 else "lost sales" if net_high < 0 else ""
     if later_high < 0:
-        return f"{lasts}, less a dip afterwards" if lasts else "brought forward: a dip afterwards"
+        return f"{lasts}, a dip later" if lasts else "brought forward"
     return lasts or "cannot tell"
 
 

@@ -22,7 +22,7 @@ def everyone(seed, *, n=2000, early=20.0, extra=0.0):
 def test_net_is_the_sum_of_both_windows():
     row = long_term(everyone(1, extra=15)).iloc[0]
     assert row.net == pytest.approx(row.in_window + row.later)
-    assert row.reading == "adds sales in the long run, less a dip afterwards"
+    assert row.reading == "new sales, a dip later"
 
 
 def test_pure_pull_forward_is_found_and_covered():
