@@ -301,31 +301,20 @@ def frequent(
             return missing(ITEMSET_COLUMNS, baskets.attrs.get("reason", "no baskets"))
         users, apart = owners(baskets), family(baskets)
         baskets = encode(baskets, min_support=min_support, min_count=min_users)
-    settings = {
-        "min_support": min_support,
-        "min_count": min_users,
-        "max_length": max_length,
-        "miner": miner,
-        "limit": MOST_ITEMSETS,
-    }
-    least = max(threshold(min_support, baskets.total), min_users)
-    if baskets.total < least:
-        return missing(
-            ITEMSET_COLUMNS, f"{baskets.total:,} baskets are too few; a rule has to lie in {least:,} of them"
-        )
+    total, least = baskets.total, max(threshold(min_support, baskets.total), min_users)
+    if total < least:
+        return missing(ITEMSET_COLUMNS, f"{total:,} baskets are too few; a rule has to lie in {least:,} of them")
+    how = {"min_support": min_support, "min_count": min_users, "max_length": max_length, "miner": miner}
     try:
-        table = method.itemsets(baskets, **settings, apart=apart or ())
+        table = method.itemsets(baskets, **how, apart=apart or (), limit=MOST_ITEMSETS)
     except TooManyItemsets as error:
         if strict:
             raise
         return missing(ITEMSET_COLUMNS, str(error))
     if users is not None:
         table = method.enough_users(table, baskets, users, min_users=min_users)
-    if table.empty:
-        return missing(
-            ITEMSET_COLUMNS, f"no item is in {least:,} of the {baskets.total:,} baskets, of {min_users} users"
-        )
-    return table
+    why = f"no item is in {least:,} of the {total:,} baskets, of {min_users} users"
+    return missing(ITEMSET_COLUMNS, why) if table.empty else table
 
 
 def owners(baskets: pd.DataFrame) -> pd.Series:

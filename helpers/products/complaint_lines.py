@@ -99,12 +99,12 @@ def differ(
 
     Parameters
     ----------
-    found : DataFrame
-        From `complaints.complaints`.
-    line_of, against : Series
-        From `item_lines` and `exposure`.
+    found, line_of, against
+        As in `lines`.
     min_cell : int
         Topics of fewer complaining customers are left out.
+    draws, seed : int
+        Number of drawn copies of the complaints, and the seed of the draws.
 
     Returns
     -------
