@@ -91,7 +91,7 @@ def code_of(notebook: Notebook) -> list[Path]:
 def report_code() -> str:
     """One hash of the code and templates that turn a run into pages."""
     files = sorted(f for f in (HELPERS / "report").rglob("*") if f.suffix in (".py", ".html", ".css", ".js"))
-    return hashlib.sha256("".join(_sha(f) for f in files).encode()).hexdigest()
+    return hashlib.sha256("".join(_sha(f) for f in [*files, ROOT / "GLOSSARY.md"]).encode()).hexdigest()
 
 
 def _truth(folder: Path | None) -> dict[str, str]:

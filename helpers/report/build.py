@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from helpers.report import publish
 from helpers.report.account import Data, fingerprint, report_code
 from helpers.report.collection import Notebook, all_notebooks, select
 from helpers.report.parameters import merge, parse_sets
+from helpers.report.warm import warm_kernels
 from helpers.study import CACHE, REPORTS, STUDIES, Study, load_study
 
 Say = Callable[[str], None]
@@ -187,10 +189,9 @@ class _Build:
             else:
                 self._tell(entry, known=True)
                 entries[plan.notebook.name] = entry
-        if todo:
-            import helpers.report.kernels  # noqa: F401  (imported once, before the threads)
-
-        with ThreadPoolExecutor(max(1, jobs)) as pool:
+        with warm_kernels() if todo else nullcontext(), ThreadPoolExecutor(max(1, jobs)) as pool:
+            if todo:
+                import helpers.report.kernels  # noqa: F401  (imported once, before the threads)
             waiting = {pool.submit(self._run_one, plan, min(jobs, len(todo)), timeout): plan for plan in todo}
             for done in as_completed(waiting):
                 entry = done.result()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import re
 from dataclasses import dataclass, field
@@ -13,7 +11,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from helpers.report.collection import Notebook, tags
-from helpers.report.exporter import TEMPLATES, Page, templates
+from helpers.report.exporter import TEMPLATES, Page, script_hash, templates
 from helpers.report.markup import MarkupError, Prose, clean_html, figure
 
 VENDOR = Path(__file__).parent / "vendor"
@@ -77,7 +75,7 @@ def render_deck(notebook: Notebook, executed: dict, page: Page) -> str:
             slides=slides(notebook, executed, page),
             stamp=page.stamp,
             finished_at=page.finished_at,
-            hashes=Markup(" ".join(_hash(text) for text in (reveal_js, start_js))),
+            hashes=Markup(" ".join(script_hash(text) for text in (reveal_js, start_js))),
             reveal_css=Markup(reveal_css),
             reveal_js=Markup(reveal_js),
             css=Markup(css),
@@ -96,11 +94,6 @@ def _files() -> tuple[str, str, str, str]:
 def trusted() -> tuple[str, ...]:
     """Scripts and styles that the gate lets through in a deck, letter for letter."""
     return _files()
-
-
-def _hash(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return f"'sha256-{digest}'"
 
 
 # --- from cells to slides ---------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,6 +15,7 @@ from markupsafe import Markup
 
 from helpers.findings import format_value
 from helpers.report.collection import Notebook, tags
+from helpers.report.glossary import Linker, read_glossary
 from helpers.report.markup import MarkupError, Prose, clean_html, figure
 from helpers.report.parameters import STUDY_PARAMETER
 
@@ -39,10 +42,24 @@ class Page:
 
 
 @cache
+def page_script() -> str:
+    """The one script of a page: sorts tables, marks the section that is read, searches the front page."""
+    return (TEMPLATES / "report.js").read_text(encoding="utf-8")
+
+
+def script_hash(script: str) -> str:
+    """How a page's policy names a script, so that the browser runs no other."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+@cache
 def templates() -> Environment:
     """The page templates; everything put into them is escaped unless it is Markup."""
     found = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     found.globals["css"] = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))
+    found.globals["script"] = Markup(page_script())
+    found.globals["script_hash"] = Markup(script_hash(page_script()))
     return found
 
 
@@ -93,6 +110,7 @@ class _Body:
     def __init__(self, notebook: Notebook, page: Page) -> None:
         self.notebook, self.page = notebook, page
         self.prose = Prose(page.pages)
+        self.linker = Linker(t for t in read_glossary() if not t.part or t.part in notebook.parts)
         self.prose.ids |= {"main", "in-short", "stamp", "all-code"}
         self.blocks: list[str] = []
         self.figures = 0
@@ -102,7 +120,7 @@ class _Body:
     def add(self, cell: dict) -> None:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            self.blocks.append(self.prose.render(self._without_title(source)))
+            self.blocks.append(self.linker.link(self.prose.render(self._without_title(source))))
         elif cell["cell_type"] == "code" and "parameters" in tags(cell):
             self.blocks.append(parameter_table(self.notebook, self.page.parameters))
         elif cell["cell_type"] == "code" and "injected-parameters" not in tags(cell) and source.strip():

@@ -87,7 +87,7 @@ def accounting(data: Data) -> pd.DataFrame:
 
 
 def card(
-    notebook: Notebook, entry: dict[str, Any], *, page: str, headline: str, slides: bool = False
+    notebook: Notebook, entry: dict[str, Any], *, page: str, said: list[str], slides: bool = False
 ) -> dict[str, Any]:
     """What the front page says of one notebook; `page` is its HTML, empty when there is none."""
     reason = entry.get("reason", "")
@@ -96,7 +96,8 @@ def card(
         "number": notebook.number,
         "title": notebook.title,
         "question": notebook.question,
-        "headline": headline,
+        "headline": said[0] if said else "",
+        "more": said[1:],
         "status": entry["status"],
         "word": WORDS[entry["status"]],
         "why": f": {reason}" if reason else "",

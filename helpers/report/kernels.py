@@ -15,7 +15,7 @@ from typing import Any
 from helpers.findings import RESULTS_ENV
 from helpers.report.collection import Notebook
 from helpers.report.parameters import STUDY_PARAMETER
-from helpers.study import ROOT
+from helpers.report.warm import CONSTANT, kernel_command
 
 # jsonschema compiles a grammar of two seconds for a format that notebooks do not use
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
@@ -46,17 +46,11 @@ def write_kernelspec(folder: Path, results: Path, *, jobs: int, name: str = KERN
     environment = {
         RESULTS_ENV: str(results),
         "SMN_JOBS": str(jobs),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONHASHSEED": "0",
-        "PYTHONUTF8": "1",
         "IPYTHONDIR": str(folder / "ipython"),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
+        **CONSTANT,
     }
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--HistoryManager.enabled=False"]
     spec = {
-        "argv": command,
+        "argv": [*kernel_command(), "-f", "{connection_file}", "--HistoryManager.enabled=False"],
         "display_name": "Python 3",
         "language": "python",
         "env": environment,

@@ -11,8 +11,9 @@ from helpers.report import one_page, publish
 from helpers.report.account import stamp, versions, window
 from helpers.report.collection import Notebook, all_notebooks
 from helpers.report.deck import render_deck, trusted
-from helpers.report.exporter import Page, render_page, render_refusal
+from helpers.report.exporter import Page, page_script, render_page, render_refusal, templates
 from helpers.report.gate import faults
+from helpers.report.glossary import table as term_table
 from helpers.report.index import card, render_index
 from helpers.report.markup import MarkupError
 
@@ -96,9 +97,9 @@ class _Stage:
         entry = entry or self.old.entries[name]
         self.staged.entries.append(entry)
         self.findings += own
-        headline = own[0]["text"] if own and entry["status"] == "rendered" else ""
+        said = [f["text"] for f in own] if entry["status"] == "rendered" else []
         slides = f"slides/{name}.html" in self.staged.files
-        self.cards.append(card(notebook, entry, page=page, headline=headline, slides=slides))
+        self.cards.append(card(notebook, entry, page=page, said=said, slides=slides))
 
     def _render(self, notebook: Notebook, entry: dict[str, Any]) -> tuple[str, list[dict], dict[str, Any]]:
         """The page and findings; a page that the gate stops turns the entry into a failed one."""
@@ -110,7 +111,7 @@ class _Stage:
                 html = render_page(notebook, _read(folder / "executed.ipynb", {}), page)
             else:
                 html = render_refusal(notebook, REASONS[entry["status"]].format(entry["reason"].rstrip(".")), page)
-            stopped = faults(html) or self._deck(notebook, entry, page)
+            stopped = faults(html, trusted=[page_script()]) or self._deck(notebook, entry, page)
         except MarkupError as error:
             stopped = [str(error)]
         if stopped:
@@ -176,8 +177,10 @@ class _Stage:
             finished_at=spoken(finished),
             one_page=sheet,
         )
-        if stopped := faults(index):
+        if stopped := faults(index, trusted=[page_script()]):
             raise MarkupError(f"the front page may not be published: {stopped[0]}")
+        about = {"title": f"Glossary · {build.study.title}", "study_title": build.study.title}
+        glossary = templates().get_template("glossary.html").render(table=term_table(), **about)
         run = {
             "study": build.study.name,
             "started_at": build.started,
@@ -189,6 +192,7 @@ class _Stage:
         }
         for name, text in {
             "index.html": index,
+            "glossary.html": glossary,
             "findings.json": _json(self.findings),
             "run.json": _json(run),
         }.items():

@@ -9,7 +9,7 @@ import pandas as pd
 from helpers import charts
 from helpers.findings import show
 from helpers.report.collection import Notebook
-from helpers.report.exporter import Page, render_page, render_refusal
+from helpers.report.exporter import Page, page_script, render_page, render_refusal
 from helpers.report.gate import faults
 from tests.report.cells import code, markdown
 
@@ -48,8 +48,8 @@ def test_hostile_text_in_every_channel_stays_text(write_notebook: Callable[..., 
     ]
     notebook = write_notebook("20_traffic", code("x = '</script>'", outputs=outputs), markdown(HOSTILE))
     page = page_of(notebook, findings=[{"text": HOSTILE}], stamp=[(HOSTILE, HOSTILE)], finished_at=HOSTILE)
-    assert faults(page, words=[]) == []
-    assert page.count("<svg") == 1 and page.count("<script") == 0 and "secret warning" not in page
+    assert faults(page, words=[], trusted=[page_script()]) == []
+    assert page.count("<svg") == 1 and page.count("<script") == 1 and "secret warning" not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 9
 
 
@@ -93,4 +93,5 @@ def test_eight_charts_stay_small(write_notebook: Callable[..., Notebook]) -> Non
 
 def test_a_refusal_is_a_short_page_with_question_and_reason(write_notebook: Callable[..., Notebook]) -> None:
     page = render_refusal(write_notebook("50_experiment"), "needs <b> tables", Page("Corner", "2017"))
-    assert "needs &lt;b&gt; tables" in page and "Does it run?" in page and faults(page, words=[]) == []
+    assert "needs &lt;b&gt; tables" in page and "Does it run?" in page
+    assert faults(page, words=[], trusted=[page_script()]) == []

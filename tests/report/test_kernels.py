@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,23 @@ import pytest
 
 from helpers.report.collection import Notebook
 from helpers.report.kernels import Outcome, first_line, prepared, run_notebook
+from helpers.report.warm import ADDRESS, warm_kernels
 from tests.report.cells import code, markdown
 
 pytestmark = pytest.mark.notebooks
 
 
+@pytest.fixture(scope="module", params=["cold", "warm"])
+def start(request: pytest.FixtureRequest) -> Iterator[str]:
+    """How kernels start: each by itself, or as forks of one process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(ADDRESS, raising=False)
+        with warm_kernels() if request.param == "warm" else nullcontext():
+            yield request.param
+
+
 @pytest.fixture
-def run(write_notebook: Callable[..., Notebook], tmp_path: Path) -> Callable[..., tuple[Outcome, dict]]:
+def run(start: str, write_notebook: Callable[..., Notebook], tmp_path: Path) -> Callable[..., tuple[Outcome, dict]]:
     """`run(*sources)`: the outcome of a notebook with these code cells, and the executed notebook."""
 
     def run(*sources: str, parameters: dict | None = None, timeout: int = 60) -> tuple[Outcome, dict]:

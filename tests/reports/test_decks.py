@@ -27,6 +27,13 @@ TOO_LARGE = """
 })()
 """
 
+PRINT_READY = """
+new Promise(done => {
+  const look = () => document.querySelector('.pdf-page') ? done(1) : setTimeout(look, 50);
+  look();
+})
+"""
+
 
 def test_every_rendered_notebook_has_its_slides(report: Report) -> None:
     decks = {f.stem: f.read_text(encoding="utf-8") for f in (report.folder / "slides").glob("*.html")}
@@ -66,7 +73,6 @@ def test_a_deck_prints_one_page_a_slide(report: Report, browser: Browser) -> Non
     browser.open(deck, width=1280, height=720)
     slides = browser.ask("Reveal.getTotalSlides()")
     browser.call("Page.navigate", url=f"{deck.as_uri()}?view=print")
-    ready = "new Promise(done => { const look = () => document.querySelector('.pdf-page') ? done(1) : setTimeout(look, 50); look(); })"
-    browser.call("Runtime.evaluate", expression=ready, awaitPromise=True)
+    browser.call("Runtime.evaluate", expression=PRINT_READY, awaitPromise=True)
     printed = base64.b64decode(browser.call("Page.printToPDF", preferCSSPageSize=True, printBackground=True)["data"])
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == slides
