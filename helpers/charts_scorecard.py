@@ -23,8 +23,8 @@ def target_distance(
 ) -> Chart | Note:
     """One indicator a row: how far its value is from the target, in half-widths of its interval; right is good.
 
-    `table` has `value`, `ci_low`, `ci_high`, `target`, `good` ('high' or 'low') and `light`; rows that are grey are left
-    out. The half-width is that on the side of the target: between −1 and 1 the interval holds the target.
+    `table` has `value`, `ci_low`, `ci_high`, `target`, `good` ('high' or 'low') and `light`; grey rows are left out.
+    The half-width is that on the side of the target: between −1 and 1 the interval holds the target.
     """
     drawn = table[table["light"].isin(LIGHTS)].dropna(subset=["ci_low", "ci_high"])
     if drawn.empty:

@@ -285,6 +285,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "50_experiment": ("campaigns", "assignments", "orders"),
     "52_attribution": ("touchpoints", "orders"),
     "54_budget": ("spend", "orders"),
+    "60_scorecard": ("events or orders",),
 }
 """Notebook → the tables without which it cannot run. A new notebook adds its line here.
 

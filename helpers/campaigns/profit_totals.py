@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from helpers.campaigns.arms import arm_counts, sample_ratio_test
+from helpers.campaigns.budget import customers, holdouts, price_people, spend_days
 from helpers.campaigns.comparison import welch
 from helpers.campaigns.participants import overview, participants
 from helpers.campaigns.profit import _unknown, profit_per_user
@@ -92,3 +93,28 @@ def total_profit(users: pd.DataFrame, *, control: str = "control") -> dict:
         "treated": n, "cost": float(users.contact_cost[treated].sum()), "profit": total, "standard_error": error,
         "because": "",
     }  # fmt: skip
+
+
+def channel_holdouts(
+    tables: Mapping[str, ir.Table], *, window: tuple[pd.Timestamp, pd.Timestamp], zone: str, level: float = 0.95,
+    min_cell: int = 10,
+) -> pd.DataFrame:  # fmt: skip
+    """`helpers.campaigns.budget.holdouts` of a study's tables; empty with its reason where a table is absent.
+
+    Parameters
+    ----------
+    tables : mapping of str to Table
+        The tables of a study by name.
+    window : (first, last)
+        The study's days, both inclusive.
+    zone, level, min_cell
+        As in `holdouts`.
+    """
+    need = ("assignments", "campaigns", "orders", "spend")
+    if absent := [t for t in need if t not in tables]:
+        return missing(["channel", "roas"], f"needs the table{'s' * (len(absent) > 1)} {', '.join(absent)}")
+    money = spend_days(tables["spend"], window=window)
+    return holdouts(
+        price_people(tables), campaigns=tables["campaigns"], spend=money, zone=zone, level=level,
+        people=customers(tables["orders"], tables.get("users")), min_cell=min_cell,
+    )  # fmt: skip

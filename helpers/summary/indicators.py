@@ -228,7 +228,8 @@ def customers(facts: Facts, span: str) -> Found:
 def _new(facts: Facts, span: str) -> Estimate:
     if facts.known_from is not None and facts.days(span).min() < facts.known_from:
         return Estimate.missing(f"before {facts.known_from:%Y-%m-%d} everybody looks new")
-    return poisson_interval(int(facts.new.get(span, 0)), level=facts.level)
+    new = int(facts.new.get(span, 0))
+    return Estimate.missing(facts.few(new)) if facts.few(new) else poisson_interval(new, level=facts.level)
 
 
 def brand(facts: Facts, span: str) -> Found:
@@ -247,10 +248,14 @@ def channels(facts: Facts, span: str) -> Found:
 
 
 def _cost_rate(facts: Facts, span: str) -> Estimate:
-    spent, sold = _spent(facts, span), sales(facts, span)["sales_amount"]
-    if sold.value is None or spent is None:
-        return Estimate.missing(sold.reason or "no advertising money in these days")
-    if not sold.value > 0 or not sold.ci_low:
+    spent = _spent(facts, span)
+    if spent is None or span not in facts.orders.index:
+        return Estimate.missing("no advertising money, or no orders, in these days")
+    row = facts.orders.loc[span]
+    if few := facts.few(row.customers):
+        return Estimate.missing(few)
+    sold = _total(row, "sales", level=facts.level)
+    if not sold.ci_low > 0:
         return Estimate.missing("no sales to divide by")
     return Estimate(spent / sold.value, spent / sold.ci_high, spent / sold.ci_low)
 

@@ -17,7 +17,7 @@ from helpers.findings import Estimate, format_value, missing
 from helpers.scores import answers as read_answers
 from helpers.summary.indicators import BY_KEY, INDICATORS, Facts, definitions, gather, measure
 from helpers.summary.light_study import light_study
-from helpers.summary.lights import GREY, RED, by_chance, light, shown, tally
+from helpers.summary.lights import AMBER, GREEN, GREY, RED, by_chance, light, shown, tally
 from helpers.summary.periods import (
     DAY,
     Period,
@@ -31,15 +31,19 @@ from helpers.summary.periods import (
 )
 from helpers.summary.sums import share_by_category
 from helpers.summary.trends import mann_kendall, sen_slope, trends
+from helpers.summary.truths import against_truth
 from helpers.summary.uncertainty import difference, ratio_interval, relative_change, total_interval
 
 __all__ = [
+    "NUMBERS",
     "ScorecardError",
+    "against_truth",
     "by_chance",
     "card",
     "categories",
     "channel_table",
     "definitions",
+    "figure",
     "in_words",
     "light",
     "light_study",
@@ -53,12 +57,13 @@ __all__ = [
     "tally",
     "total_interval",
     "trends",
+    "unknown_targets",
 ]
 
 CARD = [
     "group", "indicator", "name", "value", "ci_low", "ci_high", "unit", "target", "reached", "light", "because",
-    "benchmark", "benchmark_light", "last", "change", "change_ci_low", "change_ci_high", "last_year_change", "good",
-    "notebook",
+    "benchmark", "benchmark_light", "last", "change", "change_ci_low", "change_ci_high", "year_change",
+    "year_change_ci_low", "year_change_ci_high", "good", "notebook",
 ]  # fmt: skip
 LIKE = ("sales", "acquisition and retention", "channels", "return on marketing")
 """Groups whose figures depend on which days are counted: compared with the last period on like-for-like days."""
@@ -212,7 +217,7 @@ def card(found: Measured) -> pd.DataFrame:
         reached (is the value itself on the good side? 'yes', 'no', ''), light ('green', 'amber', 'red', 'grey'),
         because (of a grey one), benchmark and benchmark_light, last (value of the period before on comparable days),
         change against it with its interval (relative; NPS, ratings and profits: difference in their unit),
-        last_year_change, good ('high' or 'low'), notebook.
+        year_change (against the same period of the year before) with its interval, good ('high' or 'low'), notebook.
     """
     rows = [_row(found, i.key) for i in INDICATORS]
     return pd.DataFrame(rows, columns=CARD).astype(dict.fromkeys(("value", "target", "benchmark", "last"), float))
@@ -223,14 +228,15 @@ def _row(found: Measured, key: str) -> dict:
     target, benchmark = _planned(found, key, "target"), _planned(found, key, "benchmark")
     colour = light(value, target, good=i.good)
     because = value.reason if value.value is None else "no target" if target is None else ""
-    last, change = _change(found, key, "last")
+    (last, change), (_, year) = (_change(found, key, other) for other in ("last", "year"))
     return {
         "group": i.group, "indicator": key, "name": i.name, "value": value.value, "ci_low": value.ci_low,
         "ci_high": value.ci_high, "unit": i.unit, "target": target, "reached": _reached(value, target, i.good),
         "light": colour, "because": because if colour == GREY else "", "benchmark": benchmark,
         "benchmark_light": light(value, benchmark, good=i.good), "last": last.value, "change": change.value,
         "change_ci_low": change.ci_low, "change_ci_high": change.ci_high,
-        "last_year_change": _change(found, key, "year")[1].value, "good": i.good, "notebook": i.notebook,
+        "year_change": year.value, "year_change_ci_low": year.ci_low, "year_change_ci_high": year.ci_high,
+        "good": i.good, "notebook": i.notebook,
     }  # fmt: skip
 
 
@@ -257,8 +263,16 @@ def _change(found: Measured, key: str, other: str) -> tuple[Estimate, Estimate]:
     like = (i.group in LIKE and i.weekly) or key == "repeat_purchase_rate"
     now, then = (f"like now, {other}", f"like {other}") if like else ("now", other)
     last, value = found.of(then, key), found.of(now, key)
-    plain = i.unit in ("points", "stars") or key in ("incremental_profit", "campaign_return")
-    return last, (difference if plain else relative_change)(value, last)
+    return last, (difference if _in_units(key, i.unit) else relative_change)(value, last)
+
+
+def figure(table: pd.DataFrame, key: str) -> Estimate:
+    """One figure of the scorecard as an Estimate; missing with its reason."""
+    row = table[table["indicator"] == key].iloc[0]
+    if pd.isna(row["value"]):
+        return Estimate.missing(row["because"])
+    ends = (None if pd.isna(row[c]) else float(row[c]) for c in ("ci_low", "ci_high"))
+    return Estimate(float(row["value"]), *ends)
 
 
 def unknown_targets(found: Measured) -> list[str]:
@@ -266,25 +280,50 @@ def unknown_targets(found: Measured) -> list[str]:
     return sorted(set(found.targets["indicator"].astype(str)) - set(BY_KEY)) if len(found.targets) else []
 
 
-def in_words(table: pd.DataFrame, *, group: str = "", currency: str = "") -> pd.DataFrame:
+WORDS = ["group", "indicator", "value", "interval", "target", "light", "against_last_period", "trend", "benchmark"]
+
+
+def in_words(table: pd.DataFrame, *, trend: pd.DataFrame | None = None, currency: str = "") -> pd.DataFrame:
     """The scorecard as people read it: one row an indicator, all cells as text.
 
-    Columns: indicator, value, interval, target, light, against_last_period, benchmark; `group` takes one group.
+    Parameters
+    ----------
+    table : DataFrame
+        From `card`.
+    trend : DataFrame, optional
+        From `trends`.
+    currency : str
+        Such as 'CNY'.
+
+    Returns
+    -------
+    DataFrame
+        group, indicator, value, interval, target, light (sign and words), against_last_period, trend, benchmark; and
+        against_last_year where the window holds that period.
     """
-    part = table[table["group"] == group] if group else table
-    rows = []
-    for row in part.to_dict("records"):
-        rows.append({
-            "indicator": row["name"],
-            "value": written(row["value"], row["unit"], currency),
-            "interval": span_words(row["ci_low"], row["ci_high"], row["unit"]),
-            "target": written(row["target"], row["unit"], currency),
-            "light": shown(row["light"], row["because"]),
-            "against_last_period": change_words(row),
-            "benchmark": written(row["benchmark"], row["unit"], currency),
-        })  # fmt: skip
-    names = ["indicator", "value", "interval", "target", "light", "against_last_period", "benchmark"]
-    return pd.DataFrame(rows, columns=names) if rows else missing(names, "there is no such indicator")
+    known = trend if trend is not None and len(trend) else pd.DataFrame(columns=["indicator", "trend"])
+    arrows = dict(zip(known["indicator"], known["trend"], strict=True))
+    rows = [
+        (
+            row["group"],
+            row["name"],
+            written(row["value"], row["unit"], currency),
+            span_words(row["ci_low"], row["ci_high"], row["unit"]),
+            written(row["target"], row["unit"], currency),
+            shown(row["light"], row["because"]),
+            change_words(row),
+            arrows.get(row["indicator"], "–"),
+            written(row["benchmark"], row["unit"], currency),
+        )
+        for row in table.to_dict("records")
+    ]
+    shown_ = pd.DataFrame(rows, columns=WORDS)
+    if table["year_change"].notna().any():
+        shown_.insert(7, "against_last_year", [change_words(row, "year_change") for row in table.to_dict("records")])
+    return shown_
+
+
+NUMBERS = ["indicator", "value", "ci_low", "ci_high", "target", "benchmark", "last", "change", "light"]
 
 
 def written(value: float | None, unit: str, currency: str = "") -> str:
@@ -313,21 +352,33 @@ def span_words(low: float | None, high: float | None, unit: str) -> str:
     return f"{first.removesuffix(' %')} to {second}" if unit == "share" else f"{first} to {second}"
 
 
-def change_words(row: dict) -> str:
-    """The change against the last period with its interval, as text."""
-    change, low, high = row["change"], row["change_ci_low"], row["change_ci_high"]
-    if change is None or not np.isfinite(change):
-        return "–"
-    plain = row["unit"] in ("points", "stars") or row["indicator"] in ("incremental_profit", "campaign_return")
-    form = (lambda v: f"{v:+,.3g}" if abs(v) < 1000 else f"{v:+,.0f}") if plain else (lambda v: f"{v:+.1%}")
-    ends = f" ({form(low)} to {form(high)})" if low is not None and np.isfinite([low, high]).all() else ""
-    return f"{form(change)}{ends}".replace("%", " %")
+def change_words(row: Mapping, name: str = "change") -> str:
+    """The change `name` of a row of the scorecard with its interval, as text; '–' where it is not known.
+
+    >>> row = {"unit": "money", "indicator": "orders", "change": 0.2, "change_ci_low": -0.05, "change_ci_high": 0.5}
+    >>> change_words(row)
+    '+20.0 % (-5.0 % to +50.0 %)'
+    """
+    ends = [row[name], row[f"{name}_ci_low"], row[f"{name}_ci_high"]]
+    change, low, high = ("" if v is None or not np.isfinite(v) else _signed(v, row) for v in ends)
+    return "–" if not change else f"{change} ({low} to {high})" if low and high else change
+
+
+def _signed(change: float, row: Mapping) -> str:
+    if not _in_units(row["indicator"], row["unit"]):
+        return f"{change:+.1%}".replace("%", " %")
+    return f"{change:+,.3g}" if abs(change) < 1000 else f"{change:+,.0f}"
+
+
+def _in_units(key: str, unit: str) -> bool:
+    """Is a change given in the indicator's unit, because a relative one would mean nothing around 0?"""
+    return unit in ("points", "stars") or key in ("incremental_profit", "campaign_return")
 
 
 def series(found: Measured) -> pd.DataFrame:
     """The weekly figures: week (its Monday), indicator, name, value, ci_low, ci_high; only indicators with values."""
     weeks = found.table[found.table["span"].str.startswith("week ")]
-    weekly = weeks[weeks["indicator"].map(lambda key: BY_KEY[key].weekly)]
+    weekly = weeks[weeks["indicator"].isin([i.key for i in INDICATORS if i.weekly])]
     known = weekly.groupby("indicator")["value"].transform("count") > 0
     table = weekly[known].assign(week=lambda t: pd.to_datetime(t["span"].str.removeprefix("week ")))
     if table.empty:
@@ -396,21 +447,31 @@ def channel_table(found: Measured, *, tested: pd.DataFrame | None = None) -> pd.
 ROAS = ["roas", "roas_ci_low", "roas_ci_high"]
 
 
-def sentences(table: pd.DataFrame, found: Measured, *, currency: str = "") -> list[str]:
-    """Three sentences for the management: how the lights stand, what is off target, and what cannot be told."""
-    judged = table[table["light"] != GREY]
-    counts = judged["light"].value_counts()
-    red = [f"{r.name_} ({written(r.value, r.unit, currency)}, target {written(r.target, r.unit, currency)})"
-           for r in judged[judged["light"] == RED].rename(columns={"name": "name_"}).itertuples()]  # fmt: skip
+def sentences(table: pd.DataFrame, found: Measured, *, currency: str = "") -> pd.DataFrame:
+    """Three sentences for the management: how the lights stand, what is off target, and what cannot be told.
+
+    Columns: key, indicators (the number behind the sentence), sentence.
+    """
+    judged, counts = table[table["light"] != GREY], table["light"].value_counts()
+    count = {c: int(counts.get(c, 0)) for c in (GREEN, AMBER, RED, GREY)}
+    off = [
+        f"{r['name']} ({written(r['value'], r['unit'], currency)}, target {written(r['target'], r['unit'], currency)})"
+        for r in judged[judged["light"] == RED].to_dict("records")
+    ]
     first = (
-        f"{found.period.label}: of {len(judged)} indicators with a target {counts.get('green', 0)} are on target, "
-        f"{counts.get(RED, 0)} are off target, and of {counts.get('amber', 0)} the data cannot tell."
+        f"{found.period.label}: of {len(judged)} indicators with a target {count[GREEN]} are on target, {count[RED]} "
+        f"are off target, and of {count[AMBER]} the data cannot tell."
     )
-    second = f"Off target: {', '.join(red)}." if red else "No indicator is clearly off its target."
+    second = f"Off target: {', '.join(off)}." if off else "No indicator is clearly off its target."
     expected = by_chance(len(judged), level=found.facts.level)["expected_red"].iloc[0]
-    grey = int((table["light"] == GREY).sum())
+    bare = int((table["because"] == "no target").sum())
     third = (
-        f"{grey} indicators have no light, because there is no target or no table for them; "
-        f"by chance alone at most {expected:.1f} red lights are to be expected."
+        f"{count[GREY]} indicators have no light: {bare} have no target, {count[GREY] - bare} are not measurable here. "
+        f"By chance alone at most {expected:.1f} red lights are expected."
     )
-    return [first, second, third]
+    if judged.empty:
+        first = f"{found.period.label}: no indicator has a target, so there is no light."
+        second = f"{bare} of {len(table)} indicators are measurable with these tables."
+        third = f"{count[GREY] - bare} indicators are not measurable; the scorecard says what each one needs."
+    rows = [("on_target", count[GREEN], first), ("off_target", count[RED], second), ("no_light", count[GREY], third)]
+    return pd.DataFrame(rows, columns=["key", "indicators", "sentence"])

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import chi2, t
+from scipy.special import gammaincinv
+from scipy.stats import t
 
 from helpers.findings import Estimate
 from helpers.intervals import z_value
@@ -52,10 +53,15 @@ def total_interval(total: ArrayLike, squares: ArrayLike, largest: ArrayLike, *, 
     y, v, m = np.broadcast_arrays(*(np.asarray(a, dtype=float) for a in (total, squares, largest)))
     tail, some = (1 - level) / 2, y > 0
     v1, y1 = np.where(some, v, 1), np.where(some, y, 1)
-    low = np.where(some, v1 / (2 * y1) * chi2.ppf(tail, 2 * y1**2 / v1), 0.0)
+    low = np.where(some, v1 / (2 * y1) * _chi2(tail, 2 * y1**2 / v1), 0.0)
     v2, y2 = v + m**2, y + m
-    high = v2 / (2 * y2) * chi2.ppf(1 - tail, 2 * y2**2 / v2)
+    high = v2 / (2 * y2) * _chi2(1 - tail, 2 * y2**2 / v2)
     return (low, high) if low.ndim else (float(low), float(high))
+
+
+def _chi2(share: float, degrees: np.ndarray) -> np.ndarray:
+    """The quantile of χ²; many times faster than `scipy.stats.chi2.ppf`."""
+    return 2 * gammaincinv(degrees / 2, share)
 
 
 def ratio_interval(sums: pd.DataFrame | pd.Series, *, level: float = 0.95, positive: bool = True) -> tuple:

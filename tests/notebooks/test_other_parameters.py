@@ -63,6 +63,7 @@ FAST_SEGMENTS = (("boots", 5),)
 FAST_INTENT = (("boots", 20),)
 FAST_CREDIT = (("boots", 20),)
 FAST_BUDGETS = (("budgets", 2),)
+FAST_LIGHTS = (("shops", 50),)
 MOVES = [
     Move(
         "00_start_here", (("level", 0.8),), (("level", 0.99),), "coverage", total("coverage_rate"), "wider covers more"
@@ -154,6 +155,14 @@ MOVES = [
         "a longer lookback finds more touches",
     ),
     Move("54_budget", (*FAST_BUDGETS, ("level", 0.8)), FAST_BUDGETS, "straight_lines", width, "more level widens"),
+    Move(
+        "60_scorecard",
+        (*FAST_LIGHTS, ("level", 0.8)),
+        FAST_LIGHTS,
+        "scorecard_numbers",
+        width,
+        "more level widens",
+    ),
 ]
 
 
