@@ -9,7 +9,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from helpers.campaigns.errors import ExperimentError
-from helpers.campaigns.scenario import Launch, expected
+from helpers.campaigns.scenario_plans import Launch, expected
+from helpers.campaigns.shrinkage import between_groups
 from helpers.findings import Estimate, missing
 
 NOTHING = "nothing"
@@ -72,6 +73,95 @@ def decision(played: dict[str, np.ndarray], *, level: float = 0.95, nothing: boo
         "expected_regret": (best - values).mean(axis=0),
     })  # fmt: skip
     return table.sort_values("expected_regret", kind="stable", ignore_index=True)
+
+
+def usual_effect(effects: pd.DataFrame, *, draws: int = 2000, seed: int = 55) -> Estimate:
+    """How far the true profits of this shop's offers lie from each other: the posterior median of their scatter τ.
+
+    From the hierarchical model over all past experiments (`shrinkage.between_groups`); fewer than three tested
+    offers say too little.
+
+    Parameters
+    ----------
+    effects : DataFrame
+        From `past_effects`: `profit` and `standard_error`, currency units a person.
+    draws : int
+        Draws of the posterior.
+    seed : int
+        Start of the random numbers.
+    """
+    if len(effects) < 3:
+        return Estimate.missing(f"only {len(effects)} offers were tested; three or more are needed")
+    rng = np.random.default_rng(seed)
+    found = between_groups(effects.profit.to_numpy(), effects.standard_error.to_numpy(), draws=draws, rng=rng)
+    low, middle, high = np.quantile(found, [0.025, 0.5, 0.975])
+    return Estimate(float(middle), float(low), float(high))
+
+
+def sceptical(difference: np.ndarray, *, scale: float) -> np.ndarray:
+    """The draws of a difference as someone sees them who knows how large differences usually are.
+
+    Prior N(0, scale²), estimate with mean μ and error σ: the posterior has the mean Bμ and the error √B·σ, with
+    B = scale²/(scale² + σ²). A noisy estimate is pulled to 0: of many offers, the one that looks best is mostly lucky.
+
+    Parameters
+    ----------
+    difference : array
+        Expected profit of A less B in each draw, currency units.
+    scale : float
+        Usual size of such a difference, currency units, ≥ 0.
+
+    Raises
+    ------
+    ExperimentError
+        A negative scale.
+
+    References
+    ----------
+    Gelman et al. (2013), section 2.5: gelman2013.
+
+    Examples
+    --------
+    >>> sceptical(np.array([1.0, 2.0, 3.0]), scale=1.0).round(3).tolist()
+    [0.293, 1.0, 1.707]
+    """
+    if not scale >= 0:
+        raise ExperimentError(f"scale {scale!r}: take an amount of money, 0 or more")
+    drawn = np.asarray(difference, dtype=float)
+    error = drawn.std(ddof=1) if len(drawn) > 1 else 0.0
+    kept = scale**2 / (scale**2 + error**2) if scale or error else 1.0
+    return kept * drawn.mean() + math.sqrt(kept) * (drawn - drawn.mean())
+
+
+def second_opinion(launches: list[Launch], *, usual: Estimate) -> pd.DataFrame:
+    """The decision as the experiments alone say, and as someone says who also knows all past experiments.
+
+    Parameters
+    ----------
+    launches : list of Launch
+        Two plans.
+    usual : Estimate
+        From `usual_effect`, currency units a person.
+
+    Returns
+    -------
+    DataFrame
+        One row a view: `view`, `difference` of the long-run profit (first plan less second) with its 95 % interval,
+        `first_better_share`, `expected_regret` of the better choice (currency units). Without `usual` only the first.
+    """
+    tables = [expected(x).profit_long_run.to_numpy() for x in launches]
+    gap = tables[0] - tables[1]
+    views = {"these two tests alone": gap}
+    if usual.value is not None:
+        scale = usual.value * math.sqrt(sum((len(x.reached) * x.weight) ** 2 for x in launches))
+        views["and what offers usually earn here"] = sceptical(gap, scale=scale)
+    rows = []
+    for name, drawn in views.items():
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        regret = np.maximum(0.0, -drawn if drawn.mean() > 0 else drawn).mean()
+        rows.append((name, drawn.mean(), low, high, (drawn > 0).mean(), regret))
+    names = ["view", "difference", "ci_low", "ci_high", "first_better_share", "expected_regret"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def unit_normal_loss(z: float) -> float:
@@ -169,17 +259,18 @@ def advice(choices: pd.DataFrame, worth: pd.DataFrame, *, test_cost: float, curr
     --------
     >>> choices = decision({"plan A": np.array([4.0, 2.0]), "plan B": np.array([1.0, 1.0])})
     >>> worth = pd.DataFrame({"variance_taken_share": [0.5], "worth": [0.2]})
-    >>> advice(choices, worth, test_cost=1.0, currency="CNY")
-    'Choose plan A: it is the best choice with probability 100 %, and its expected regret is 0 CNY. Another test ...'
+    >>> advice(choices, worth, test_cost=1.0, currency="CNY")  # doctest: +ELLIPSIS
+    'Choose plan A: it is the best choice with probability more than 99 %, and its expected regret is 0 CNY. Another...'
     """
     if choices.empty:
         return f"No decision: {choices.attrs.get('reason', 'no draws')}."
     best = choices.iloc[0]
     unit = f" {currency}" if currency else ""
     what = "Do nothing" if best.choice == NOTHING else f"Choose {best.choice}"
+    chance = "more than 99 %" if best.best_share > 0.99 else f"{100 * best.best_share:.0f} %"
     said = (
-        f"{what}: it is the best choice with probability {best.best_share:.0%}".replace("%", " %")
-        + f", and its expected regret is {best.expected_regret:,.0f}{unit}."
+        f"{what}: it is the best choice with probability {chance}, and its expected regret is "
+        f"{best.expected_regret:,.0f}{unit}."
     )
     half = worth[worth.variance_taken_share == 0.5] if len(worth) else worth
     if half.empty:
@@ -319,16 +410,3 @@ def _set(means: list[pd.Series], k: int, piece: str, value: float) -> list[pd.Se
 
 def _replace(kept: list[dict], k: int, **new: float) -> list[dict]:
     return [given | new if i == k else given for i, given in enumerate(kept)]
-
-
-def tie(launches: list[Launch]) -> Estimate:
-    """Which share of plan A's tested effect must return so that A earns as much as B; below 1, A has room.
-
-    Missing where A's effect is not above 0, or the tie lies outside 0…10.
-    """
-    means = [pieces(x).mean() for x in launches]
-    kept = [{"carries": x.carries, "consent_value": x.consent_value} for x in launches]
-    zero, one = (_gap(launches, means, _replace(kept, 0, carries=v)) for v in (0.0, 1.0))
-    if one <= zero or not 0 <= -zero / (one - zero) <= 10:
-        return Estimate.missing("no share of A's effect makes the plans equal")
-    return Estimate(-zero / (one - zero))

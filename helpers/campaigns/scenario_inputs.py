@@ -18,8 +18,10 @@ import pandas as pd
 from ibis import _
 
 from helpers.campaigns.arms import arm_counts, sample_ratio_test
+from helpers.campaigns.comparison import welch
 from helpers.campaigns.errors import ExperimentError
 from helpers.campaigns.participants import DAY, choose, participants
+from helpers.campaigns.shrinkage import shrink
 from helpers.engine import as_table
 from helpers.findings import NotAnswerable, missing
 from helpers.study import nearest
@@ -313,6 +315,33 @@ def offers(everyone: pd.DataFrame, *, control: str = "control", min_cell: int = 
     return pd.DataFrame(rows, columns=names)
 
 
+def past_effects(everyone: pd.DataFrame, *, control: str = "control", min_cell: int = 10) -> pd.DataFrame:
+    """What each tested offer earned a person, follow-up included: how large effects usually are in this shop.
+
+    y = margin − contact cost + margin of the follow-up; Welch's difference to the control.
+
+    Returns
+    -------
+    DataFrame
+        One row an offer: `offer`, `profit`, `standard_error`, `ci_low`, `ci_high` (currency units a person). Offers
+        without known margins or costs are left out; empty, with its reason, where none is left.
+    """
+    names = ["offer", "profit", "standard_error", "ci_low", "ci_high"]
+    listed = offers(everyone, control=control, min_cell=min_cell)
+    rows = []
+    for name in listed.offer:
+        campaign, _slash, arm = name.rpartition("/")
+        own = everyone[(everyone.campaign_id.astype(str) == campaign) & everyone.arm.astype(str).isin([control, arm])]
+        parts = [pd.to_numeric(own[c]) for c in ("margin", "contact_cost", "later_margin")]
+        profit = parts[0] - parts[1] + parts[2]
+        if profit.notna().all():
+            found = welch(own.assign(profit=profit.astype(float)), outcome="profit", control=control)
+            rows += [(name, r.difference, r.standard_error, r.ci_low, r.ci_high) for r in found.itertuples()]
+    if not rows:
+        return missing(names, listed.attrs.get("reason", "the margins or costs of the past campaigns are not known"))
+    return pd.DataFrame(rows, columns=names).dropna(ignore_index=True)
+
+
 def response(
     everyone: pd.DataFrame,
     *,
@@ -370,7 +399,7 @@ def response(
     tested = users[users.arm != control].groupby("arm").contacts.median() / users.weeks.iloc[0]
     (low, high), share = _arms(str(users.campaign_id.iloc[0]), arm, float(per_week), tested)
     common = {"names": group_names, "draws": draws, "control": control, "seed": seed}
-    ends = [one_arm(users, name, float(tested[name]), **common) for name in dict.fromkeys((low, high))]
+    ends = [_one_arm(users, name, float(tested[name]), **common) for name in dict.fromkeys((low, high))]
     return ends[0] if len(ends) == 1 else between(*ends, share=share)
 
 
@@ -405,40 +434,85 @@ def _arms(campaign: str, arm: str, per_week: float, tested: pd.Series) -> tuple[
     return (low, high), float((per_week - known[low]) / (known[high] - known[low]))
 
 
-def one_arm(
-    users: pd.DataFrame,
-    arm: str,
-    per_week: float,
-    *,
-    names: tuple[str, ...],
-    draws: int,
-    control: str = "control",
+COLUMNS = ("orders", "margin", "spend", "later_spend", "later_margin", "contacts", "opted_out")
+Arm = Mapping[str, np.ndarray]
+"""The participants of one arm as arrays: COLUMNS, and `code`, the column of their group (−1: of none)."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was tested: the facts of a `Response` that need no arithmetic."""
+
+    campaign: str
+    arm: str
+    channel: str
+    weeks: float
+    per_week: float
+    unit_cost: float
+    split: str = "as planned"
+
+
+def _one_arm(users: pd.DataFrame, arm: str, per_week: float, *, names, draws, control, seed) -> Response:
+    """The response to one arm of the campaign whose participants are `users`."""
+    first = users.iloc[0]
+    split = sample_ratio_test(arm_counts(users)).split.iloc[0]
+    facts = (
+        str(first.campaign_id),
+        arm,
+        str(first.channel),
+        float(first.weeks),
+        per_week,
+        float(first.unit_cost),
+        split,
+    )
+    code = pd.Index(names).get_indexer(users.group)
+    arms = []
+    for name in (arm, control):
+        own = (users.arm == name).to_numpy()
+        arms.append({c: users[c].to_numpy(dtype=float)[own] for c in COLUMNS} | {"code": code[own]})
+    return from_arms(Trial(*facts), *arms, names=names, draws=draws, control=control, seed=seed)
+
+
+def from_arms(
+    tested: Trial, treated: Arm, base: Arm, *, names: tuple[str, ...], draws: int, control: str = "control",
     seed: int = 55,
-) -> Response:
-    """The response to one tested arm: `response` without its questions; `users`: participants of one campaign."""
-    part, base = users[users.arm == arm], users[users.arm == control]
-    campaign = str(users.campaign_id.iloc[0])
-    without, with_ = (_world(x, names, draws, _rng(seed, campaign, a)) for a, x in ((control, base), (arm, part)))
+) -> Response:  # fmt: skip
+    """The response to an offer from the arrays of its two arms: `response` without its questions.
+
+    Parameters
+    ----------
+    tested : Trial
+        The offer.
+    treated, base : Arm
+        Participants with and without it.
+    names : tuple of str
+        The groups.
+    draws, control, seed
+        As in `response`.
+    """
+    campaign, arm, size = tested.campaign, tested.arm, len(treated["orders"])
+    without = _world(base, len(names), draws, _rng(seed, campaign, control))
+    with_ = _world(treated, len(names), draws, _rng(seed, campaign, arm))
     rng = _rng(seed, campaign, arm, "groups")
-    added = shrunken_orders(part, base, with_.rate - without.rate, names=names, rng=rng)
-    with_ = World(np.maximum(without.rate + added, 0), with_.later_rate, with_.mean, with_.spread)
-    left = int(part.opted_out.sum())
+    added = shrunken_orders(treated, base, with_.rate - without.rate, rng=rng)
+    left = int(treated["opted_out"].sum())
+    # Jeffreys' prior; who gets no message cannot withdraw consent on one
+    opted_out = rng.beta(left + 0.5, size - left + 0.5, draws) if treated["contacts"].sum() else np.zeros(draws)
     return Response(
         offer=f"{campaign}/{arm}",
         campaign=campaign,
-        channel=str(users.channel.iloc[0]),
-        weeks=float(users.weeks.iloc[0]),
-        per_week=per_week,
-        messages=float(part.contacts.mean()),
-        unit_cost=float(users.unit_cost.iloc[0]),
-        users=len(part),
-        control_users=len(base),
+        channel=tested.channel,
+        weeks=tested.weeks,
+        per_week=tested.per_week,
+        messages=float(treated["contacts"].mean()),
+        unit_cost=tested.unit_cost,
+        users=size,
+        control_users=len(base["orders"]),
         groups=names,
-        treated=with_,
+        treated=World(np.maximum(without.rate + added, 0), with_.later_rate, with_.mean, with_.spread),
         untreated=without,
-        # Jeffreys' prior; who gets no message cannot withdraw consent on one
-        opted_out=rng.beta(left + 0.5, len(part) - left + 0.5, draws) if part.contacts.sum() else np.zeros(draws),
-        split=sample_ratio_test(arm_counts(users)).split.iloc[0],
+        opted_out=opted_out,
+        split=tested.split,
     )
 
 
@@ -447,132 +521,56 @@ def _rng(seed: int, *words: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32("/".join(words).encode())])
 
 
-def _world(people: pd.DataFrame, names: tuple[str, ...], draws: int, rng: np.random.Generator) -> World:
+def _world(people: Arm, groups: int, draws: int, rng: np.random.Generator) -> World:
     """Bayesian bootstrap: every participant gets a random weight, exponential with mean 1."""
-    weight = rng.standard_exponential((draws, len(people)))
-    orders = people.orders.to_numpy(dtype=float)
-    later = (people.later_spend.to_numpy(dtype=float) > 0).astype(float)
-    inside = (people.group.to_numpy()[:, None] == np.array(names, object)[None, :]).astype(float)
-    size = weight @ inside
-    whole = (weight @ orders) / weight.sum(axis=1)
+    orders, later = people["orders"], (people["later_spend"] > 0).astype(float)
+    inside = (people["code"][:, None] == np.arange(groups)).astype(float)
+    times = {a: later if a.startswith("later") else orders for a in AMOUNTS}
+    values = {a: np.where(times[a] > 0, people[a], 0.0) for a in AMOUNTS}
+    columns = [inside, inside * orders[:, None], np.stack([np.ones(len(orders)), orders, later, *values.values()], 1)]
+    sums = rng.standard_exponential((draws, len(orders))) @ np.hstack(columns)
+    size, ordered, (whole, count, back, *amounts) = sums[:, :groups], sums[:, groups:-7], sums[:, -7:].T
     # a group that nobody of the arm belongs to is taken to order like all
-    rate = np.where(size > 0, (weight @ (inside * orders[:, None])) / np.where(size > 0, size, 1), whole[:, None])
+    rate = np.where(size > 0, ordered / np.where(size > 0, size, 1), (count / whole)[:, None])
     mean, spread = {}, {}
-    for amount in AMOUNTS:
-        times = later if amount.startswith("later") else orders
-        value = np.where(times > 0, people[amount].to_numpy(dtype=float), 0.0)
-        count = weight @ times
-        mean[amount] = np.where(count > 0, (weight @ value) / np.where(count > 0, count, 1), 0.0)
-        spread[amount] = _spread(value[times > 0] / times[times > 0])
-    return World(rate, (weight @ later) / weight.sum(axis=1), mean, spread)
+    for amount, total in zip(AMOUNTS, amounts, strict=True):
+        own = back if amount.startswith("later") else count
+        mean[amount] = np.where(own > 0, total / np.where(own > 0, own, 1), 0.0)
+        some = times[amount] > 0
+        spread[amount] = _spread(values[amount][some] / times[amount][some])
+    return World(rate, back / whole, mean, spread)
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
     """The amounts of an order around their mean, at GRID equally likely ranks."""
     if not len(values):
         return np.zeros(GRID)
-    points = np.quantile(values, (np.arange(GRID) + 0.5) / GRID, method="inverted_cdf")
+    points = np.sort(values)[((np.arange(GRID) + 0.5) / GRID * len(values)).astype(np.int64)]
     return points - points.mean()
 
 
-def shrunken_orders(
-    treated: pd.DataFrame, base: pd.DataFrame, raw: np.ndarray, *, names: tuple[str, ...], rng: np.random.Generator
-) -> np.ndarray:
+def shrunken_orders(treated: Arm, base: Arm, raw: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     """Draws of the added orders a person of each group, pulled towards the mean effect as far as the data ask for it.
 
     The mean over the participants' groups stays that of the experiment. The squared error of a group's rate is
-    φ·rate/n, φ the arm's variance of orders over their mean. Parameters: participants of the two arms, the draws of the
-    raw differences (draw × group), the groups. See `shrink`.
+    φ·rate/n, φ the arm's variance of orders over their mean. Parameters: participants of the two arms and the draws of
+    the raw differences (draw × group). See `shrinkage.shrink`.
     """
-    rate1, error1, n1 = _counts(treated, names)
-    rate0, error0, n0 = _counts(base, names)
+    rate1, error1, n1 = _counts(treated, raw.shape[1])
+    rate0, error0, n0 = _counts(base, raw.shape[1])
     known = (n1 > 1) & (n0 > 1)
     gap = np.where(known, rate1 - rate0, 0.0)
     return shrink(raw, estimate=gap, error=np.hypot(error1, error0), weight=np.where(known, n1 + n0, 0.0), rng=rng)
 
 
-def _counts(people: pd.DataFrame, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _counts(people: Arm, groups: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Orders a person, their standard error, and people, of each group."""
-    found = people.groupby("group").orders.agg(["sum", "size"]).reindex(list(names)).fillna(0)
-    x, n = found["sum"].to_numpy(dtype=float), found["size"].to_numpy(dtype=float)
-    mean = people.orders.mean()
-    over = people.orders.var(ddof=0) / mean if mean > 0 else 1.0
+    orders, here = people["orders"], people["code"] >= 0
+    x = np.bincount(people["code"][here], orders[here], groups)
+    n = np.bincount(people["code"][here], minlength=groups).astype(float)
+    over = orders.var() / orders.mean() if orders.mean() > 0 else 1.0
     # half an order added, so that a group without orders is not taken as certain
     return x / np.maximum(n, 1), np.sqrt(over * (x + 0.5) / (n + 1) / np.maximum(n, 1)), n
-
-
-def shrink(
-    raw: np.ndarray, *, estimate: np.ndarray, error: np.ndarray, weight: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Draws of group effects in the normal hierarchical model: groups borrow strength from each other.
-
-    Group effects scatter with standard deviation τ around their mean; τ has a flat prior and is drawn anew each time.
-    A group's own deviation is kept to the share τ²/(τ² + s²), s its standard error; the rest of its uncertainty is
-    added as noise. The weighted mean of the groups is left as it was.
-
-    Parameters
-    ----------
-    raw : array
-        Draws of the groups' effects, draw × group, each around `estimate` with scatter `error`.
-    estimate, error : array
-        One a group: the effect and its standard error.
-    weight : array
-        One a group: its people, 0 for a group without data.
-    rng : Generator
-        Source of chance.
-
-    Returns
-    -------
-    array
-        Draws, draw × group.
-
-    References
-    ----------
-    Gelman et al. (2013), section 5.4 (eight schools): gelman2013.
-
-    Examples
-    --------
-    One group has nothing to lean on:
-
-    >>> raw = np.array([[0.1], [0.3]])
-    >>> shrink(raw, estimate=np.array([0.2]), error=np.array([0.1]), weight=np.ones(1),
-    ...        rng=np.random.default_rng(1)).tolist()
-    [[0.1], [0.3]]
-    """
-    known = weight > 0
-    if not known.any():
-        return raw
-    share = weight / weight.sum()
-    centre = raw @ share
-    spread = between_groups(estimate[known], error[known], draws=len(raw), rng=rng)[:, None]
-    kept = np.where(known, spread**2 / np.maximum(spread**2 + error**2, 1e-300), 0.0)
-    scatter = np.where(known, np.sqrt(kept * (1 - kept)) * error, spread)
-    own = kept * (raw - centre[:, None]) + scatter * rng.standard_normal(raw.shape)
-    own = own - (own @ share)[:, None]
-    return centre[:, None] + own
-
-
-def between_groups(
-    estimate: np.ndarray, error: np.ndarray, *, draws: int, rng: np.random.Generator
-) -> np.ndarray:  # fmt: skip
-    """Draws of τ, the scatter of true effects between groups, from its posterior on a grid (flat prior).
-
-    The grid ends at three times the largest deviation plus the mean standard error; with one group τ is 0.
-
-    >>> between_groups(np.array([1.0]), np.array([1.0]), draws=2, rng=np.random.default_rng(1)).tolist()
-    [0.0, 0.0]
-    """
-    if len(estimate) < 2:
-        return np.zeros(draws)
-    top = 3 * (np.abs(estimate - estimate.mean()).max() + error.mean())
-    tau = (np.arange(400) + 0.5) / 400 * top
-    variance = tau[:, None] ** 2 + np.maximum(error, 1e-12) ** 2
-    pooled = 1 / (1 / variance).sum(axis=1)
-    mean = pooled * (estimate / variance).sum(axis=1)
-    log = np.log(pooled) / 2 - np.log(variance).sum(axis=1) / 2
-    log -= ((estimate - mean[:, None]) ** 2 / variance).sum(axis=1) / 2
-    chance = np.exp(log - log.max())
-    return rng.choice(tau, draws, p=chance / chance.sum())
 
 
 def between(low: Response, high: Response, *, share: float) -> Response:
