@@ -238,6 +238,7 @@ QUESTIONS: tuple[Question, ...] = (
     _q("52 attribution", "Which channels are given credit for sales?",
        lambda facts: (CAVEAT, "credit is not effect: only an experiment shows what a channel adds"),
        tables=("touchpoints", "orders")),
+    _q("53 contact pressure", "How many messages do people get, may they be sent, and when?", tables=("contacts",)),
     _q("53 contact pressure", "How many messages are too many?", tables=("contacts", *EXPERIMENT)),
     _q("54 budget", "What does advertising money return, and how should it be split?", tables=("spend", "orders")),
     _q("55 scenario", "What would plan A earn against plan B?", tables=("orders", "items", *EXPERIMENT)),

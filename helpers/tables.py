@@ -284,6 +284,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "43_feedback": ("feedback",),
     "50_experiment": ("campaigns", "assignments", "orders"),
     "52_attribution": ("touchpoints", "orders"),
+    "53_contact": ("contacts",),
     "54_budget": ("spend", "orders"),
     "60_scorecard": ("events or orders",),
 }

@@ -12,19 +12,20 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from helpers.campaigns.arms import arm_counts, sample_ratio_test
+from helpers.campaigns.arms import ALARM, arm_counts, sample_ratio_test
 from helpers.campaigns.contact_allocation import (
     Scene,
+    against_first_come,
     allocate,
     compare_plans,
     first_come,
     plan_changes,
     plan_table,
-    prices_in_words,
     shadow_prices,
     usual_plans,
 )
 from helpers.campaigns.contact_arms import (
+    believed_value,
     dose_arms,
     dose_effects,
     fit_doses,
@@ -44,9 +45,10 @@ from helpers.campaigns.contact_messages import (
     true_values,
 )
 from helpers.campaigns.contact_response import (
-    at_dose,
+    at_cap,
     best_dose,
     cap,
+    cap_against_truth,
     curve_lines,
     fit_curves,
     profit_curve,
@@ -55,19 +57,21 @@ from helpers.campaigns.contact_response import (
     true_profit,
     whole_cap,
 )
-from helpers.campaigns.contact_simulation import frequency_study, grade, simulate_frequency
+from helpers.campaigns.contact_simulation import frequency_study, grade, simulate_frequency, study_summary
 from helpers.campaigns.errors import ExperimentError
-from helpers.findings import missing
+from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate
 from helpers.study import nearest
 
 __all__ = [
     "Scene",
+    "against_first_come",
     "allocate",
-    "arm_counts",
-    "at_dose",
+    "at_cap",
+    "believed_value",
     "best_dose",
     "cap",
+    "cap_against_truth",
     "checks",
     "compare_plans",
     "consent",
@@ -81,6 +85,7 @@ __all__ = [
     "frequency_people",
     "frequency_study",
     "grade",
+    "incidents",
     "lost_value",
     "message_cost",
     "message_values",
@@ -91,17 +96,16 @@ __all__ = [
     "people",
     "plan_changes",
     "plan_table",
-    "prices_in_words",
     "profit_curve",
     "quiet_hours",
     "reading",
-    "sample_ratio_test",
     "sends_by_hour",
     "sensitivity",
     "set_scene",
     "shadow_prices",
     "simulate_frequency",
     "slot_prices",
+    "study_summary",
     "subscriber_value",
     "true_profit",
     "true_slots",
@@ -368,6 +372,19 @@ def consent(contacts: ir.Table, users: ir.Table | None, *, columns: str, min_cel
     return table.assign(incident_share=table["incidents"] / table["messages"])[[*names, "incident_share"]]
 
 
+def incidents(table: pd.DataFrame) -> Estimate:
+    """Share of the messages that were sent without consent or after an opt-out; missing where all consent is unknown.
+
+    >>> incidents(pd.DataFrame({"messages": [90, 10], "incident_share": [0.0, 0.5], "consent_unknown": [0, 0]})).value
+    0.05
+    """
+    if table.empty:
+        return Estimate.missing(table.attrs.get("reason", "no messages were sent"))
+    if (table["consent_unknown"] == table["messages"]).all():
+        return Estimate.missing("consent is unknown: no table users with a flag for these channels")
+    return Estimate(float((table["messages"] * table["incident_share"]).sum() / table["messages"].sum()))
+
+
 def consent_columns(words: str) -> dict[str, str]:
     """Channel → consent flag, from words such as 'email: consent_email'; '' gives none.
 
@@ -475,7 +492,7 @@ def sends_by_hour(contacts: ir.Table) -> pd.DataFrame:
 
 
 def checks(everyone: pd.DataFrame, users: pd.DataFrame, contacts: ir.Table, *, unit_cost: float | None) -> pd.DataFrame:
-    """What stands in the way of a cap: each check, its answer, and the cure.
+    """What stands in the way of a cap: each check, its answer, and the cure where it is needed.
 
     Parameters
     ----------
@@ -491,23 +508,35 @@ def checks(everyone: pd.DataFrame, users: pd.DataFrame, contacts: ir.Table, *, u
     Returns
     -------
     DataFrame
-        One row a check: `check`, `answer`, `good` (true or false), `cure`.
+        One row a check: `check`, `answer` ('yes', or what is wrong), `cure` (missing where the answer is yes).
+
+    Examples
+    --------
+    >>> nobody = missing(["arm"], "there is no test")
+    >>> checks(nobody, nobody, ibis.memtable({"user_id": [1]}), unit_cost=None).iloc[2].tolist()
+    ['cost of a message', 'not known', 'give campaigns.unit_cost or the parameter unit_cost']
     """
-    rows = [
-        ("a randomised test of frequencies", *_said(users.attrs.get("reason", "") if users.empty else ""),
+    asked = [
+        ("a randomised test of frequencies", users.attrs.get("reason", "no participants") if users.empty else "",
          "draw people by chance for 0, 1, 2, 4, … messages a week"),
-        ("cost of a message", *_said("" if unit_cost is not None else "not known"),
+        ("the arms have the planned sizes", _faulty_draw(users), "find who was lost or added after the draw"),
+        ("cost of a message", "" if unit_cost is not None else "not known",
          "give campaigns.unit_cost or the parameter unit_cost"),
-        ("no negative sales", *_said(_negative(everyone)), "take returned goods off the order that they belong to"),
-        ("margins of the orders", *_said(_no_margins(everyone)), "give items.unit_margin"),
-        ("no other campaign pressed one arm more", *_said(_pressed(users, contacts)),
+        ("no negative sales", _negative(everyone), "take returned goods off the order that they belong to"),
+        ("margins of the orders", _no_margins(everyone), "give items.unit_margin"),
+        ("no other campaign pressed one arm more", _pressed(users, contacts),
          "keep other campaigns away from the people of the test"),
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["check", "answer", "good", "cure"])
+    rows = [(check, problem or "yes", cure if problem else None) for check, problem, cure in asked]
+    return pd.DataFrame(rows, columns=["check", "answer", "cure"])
 
 
-def _said(problem: str) -> tuple[str, bool]:
-    return (problem, False) if problem else ("yes", True)
+def _faulty_draw(users: pd.DataFrame) -> str:
+    if users.empty:
+        return "no test"
+    draw = sample_ratio_test(arm_counts(users))
+    p = 1.0 if draw.empty else draw["p_value"].iloc[0]
+    return "" if p >= ALARM else f"sample-ratio test p = {p:.1e}"
 
 
 def _negative(everyone: pd.DataFrame) -> str:

@@ -16,10 +16,10 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
 from helpers.campaigns.errors import ExperimentError
-from helpers.findings import missing
+from helpers.findings import Estimate, missing
 
 NOTHING = np.zeros((0, 0, 0))
-BEST = "best plan, with the cap"
+BEST, FIRST = "best plan, with the cap", "first come, with the cap"
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def usual_plans(scene: Scene, *, cap: int, budget: float) -> dict[str, Plan]:
     places = len(scene.response)
     return {
         "everything to everybody": first_come(scene, cap=places),
-        "first come, with the cap": first_come(scene, cap=cap, budget=budget),
+        FIRST: first_come(scene, cap=cap, budget=budget),
         "best plan, without a cap": allocate(scene, cap=places, budget=budget),
         BEST: allocate(scene, cap=cap, budget=budget),
     }
@@ -260,7 +260,17 @@ def plan_changes(table: pd.DataFrame, *, plan: str = BEST) -> pd.DataFrame:
         raise ExperimentError(f"plan {plan!r}: the plans are {', '.join(table['plan'])}")
     values = table.set_index("plan")[numbers].astype(float)
     rest = values.drop(index=plan)
-    return (values.loc[plan] - rest).rename_axis("against").reset_index()
+    # the solver ends within a tiny fraction of a limit
+    return ((values.loc[plan] - rest).round(6) + 0.0).rename_axis("against").reset_index()
+
+
+def against_first_come(changes: pd.DataFrame) -> tuple[Estimate, float | None]:
+    """What the best plan earns more than first come, first served: by the estimates, and by the truth where known."""
+    row = changes[changes["against"] == FIRST] if len(changes) else changes
+    if row.empty:
+        return Estimate.missing(changes.attrs.get("reason", "there are no plans")), None
+    value, real = row["profit"].iloc[0], row["profit_by_truth"].iloc[0]
+    return Estimate(float(value)), None if pd.isna(real) else float(real)
 
 
 def plan_table(plan: Plan, *, by: str = "feature", min_cell: int = 10) -> pd.DataFrame:
@@ -302,46 +312,34 @@ def shadow_prices(plan: Plan, *, rows: int = 3) -> pd.DataFrame:
     -------
     DataFrame
         `limit` ('budget', 'cap', 'consent'), `where` (group, message), `price` (currency units a week for one more
-        unit), `unit` (what one more unit is). Prices hold for small changes.
+        unit), `in_words`. Prices hold for small changes.
     """
-    names = ["limit", "where", "price", "unit"]
+    names = ["limit", "where", "price", "in_words"]
     if plan.reason or plan.budget_price is None:
         return missing(names, plan.reason or "a plan in whole people has no prices")
     scene = plan.scene
-    found = [("budget", "all messages", plan.budget_price, "one currency unit")]
+    found = [("budget", "all messages", plan.budget_price)]
     caps_ = sorted(zip(plan.cap_price, scene.groups, strict=True), key=lambda x: (-x[0], x[1]))
-    found += [("cap", g, float(p), "one more message to one person") for p, g in caps_[:rows]]
+    found += [("cap", g, float(p)) for p, g in caps_[:rows]]
     closed = [
         (float(plan.consent_price[i, j]), f"{g} · {m}")
         for i, g in enumerate(scene.groups)
         for j, m in enumerate(scene.messages)
         if not scene.allowed[i, j]
     ]
-    found += [("consent", w, p, "consent of one person") for p, w in sorted(closed, key=lambda x: (-x[0], x[1]))[:rows]]
-    return pd.DataFrame(found, columns=names)
+    found += [("consent", w, p) for p, w in sorted(closed, key=lambda x: (-x[0], x[1]))[:rows]]
+    return pd.DataFrame([(*f, _in_words(f[0], f[2])) for f in found], columns=names)
 
 
-def prices_in_words(prices: pd.DataFrame, *, currency: str) -> str:
-    """The highest price of each limit as sentences.
+def _in_words(limit: str, price: float) -> str:
+    """What a price says.
 
-    >>> table = pd.DataFrame({"limit": ["budget", "cap"], "where": ["all messages", "18-24"], "price": [1.5, 0.0]})
-    >>> prices_in_words(table, currency="CNY")
-    'One more CNY of budget would earn 1.50 CNY. A higher cap would earn nothing.'
+    >>> _in_words("budget", 1.5), _in_words("cap", 0.0)
+    ('one more unit of money would earn 1.50', 'does not bind: more would earn nothing')
     """
-    if prices.empty:
-        return f"No prices: {prices.attrs.get('reason', 'there is no plan')}."
-    words = {
-        "budget": (f"One more {currency} of budget would earn {{:.2f}} {currency}.", "More budget would earn nothing."),
-        "cap": (
-            f"One more message to one person above the cap would earn at most {{:.2f}} {currency} ({{}}).",
-            "A higher cap would earn nothing.",
-        ),
-        "consent": (
-            f"The consent of one more person would earn at most {{:.2f}} {currency} a week ({{}}).",
-            "More consents would earn nothing.",
-        ),
+    more = {
+        "budget": "one more unit of money",
+        "cap": "one more message to one of these people",
+        "consent": "the consent of one of these people",
     }
-    best = prices.drop_duplicates("limit")
-    return " ".join(
-        words[r.limit][0].format(r.price, r.where) if r.price > 0.005 else words[r.limit][1] for r in best.itertuples()
-    )
+    return f"{more[limit]} would earn {price:.2f}" if price > 0.005 else "does not bind: more would earn nothing"

@@ -361,20 +361,29 @@ def subscriber_value(users: pd.DataFrame, *, unit_cost: float | None, level: flo
     return Estimate(float(row["difference"]), float(row["ci_low"]), float(row["ci_high"]))
 
 
-def lost_value(worth: Estimate, *, value_per_week: float, horizon_weeks: int) -> Estimate:
-    """What one opt-out costs for good: value a week × weeks; a negative estimate counts as 0.
+def believed_value(worth: Estimate, *, value_per_week: float = -1.0) -> Estimate:
+    """What a subscriber is worth a week: the given amount, or with −1 the estimate `worth`; never below 0.
 
-    `value_per_week` −1 takes the estimate `worth`.
-
-    >>> lost_value(Estimate(2.5, 1.0, 4.0), value_per_week=-1.0, horizon_weeks=20).value
-    50.0
+    >>> believed_value(Estimate(2.5, -1.0, 4.0)), believed_value(Estimate.missing("no test"), value_per_week=3).value
+    (Estimate(value=2.5, ci_low=0.0, ci_high=4.0, reason=''), 3.0)
     """
     if value_per_week >= 0:
-        return Estimate(float(value_per_week * horizon_weeks))
+        return Estimate(float(value_per_week))
     if worth.value is None:
         return worth
-    ends = [max(x, 0.0) * horizon_weeks for x in (worth.value, worth.ci_low, worth.ci_high)]
-    return Estimate(*ends)
+    return Estimate(*(max(x, 0.0) for x in (worth.value, worth.ci_low, worth.ci_high)))
+
+
+def lost_value(believed: Estimate, *, horizon_weeks: int) -> Estimate:
+    """What one opt-out costs for good: value a week × weeks that the subscriber would have stayed.
+
+    >>> lost_value(Estimate(2.5, 1.0, 4.0), horizon_weeks=20).value
+    50.0
+    """
+    if horizon_weeks < 0:
+        raise ExperimentError(f"horizon_weeks {horizon_weeks!r}: take 0 or more weeks")
+    ends = (believed.value, believed.ci_low, believed.ci_high)
+    return Estimate(*(None if x is None else x * horizon_weeks for x in ends), reason=believed.reason)
 
 
 def observed_doses(everyone: pd.DataFrame, *, most: int = 8, min_cell: int = 10) -> pd.DataFrame:

@@ -63,9 +63,15 @@ def true_slots(curve: pd.DataFrame, *, future_value: float | None, weeks: float,
 
 
 def message_values(
-    everyone: pd.DataFrame, users: ir.Table | None, campaigns: ir.Table | None, *, group: str, without: str = "",
-    control: str = "control", min_cell: int = 10,
-) -> pd.DataFrame:  # fmt: skip
+    everyone: pd.DataFrame,
+    users: ir.Table | None,
+    campaigns: ir.Table | None,
+    *,
+    group: str,
+    without: pd.DataFrame | None = None,
+    control: str = "control",
+    min_cell: int = 10,
+) -> pd.DataFrame:
     """What one message of each past campaign earned in each group: the experiments' effects, drawn to their mean.
 
     effect = mean margin of the arm − of the control among the group's people, with Welch's error. Small groups scatter,
@@ -80,8 +86,8 @@ def message_values(
         The customers with the feature `group`; the campaigns with their channel.
     group : str
         Column of users; without it there is one group 'all'.
-    without : str
-        A campaign_id to leave out: the frequency test itself.
+    without : DataFrame, optional
+        Participants of a campaign to leave out: the frequency test itself.
     control : str
         Name of the arm without treatment.
     min_cell : int
@@ -97,7 +103,8 @@ def message_values(
     names = list(VALUES)
     if everyone.empty or campaigns is None:
         return missing(names, everyone.attrs.get("reason", "the study has no table campaigns"))
-    chosen = everyone[everyone["randomised"].astype(bool) & (everyone["campaign_id"].astype(str) != without)]
+    own = set() if without is None or without.empty else set(without["campaign_id"])
+    chosen = everyone[everyone["randomised"].astype(bool) & ~everyone["campaign_id"].isin(own)]
     chosen = chosen[chosen["margin"].notna()].assign(group=_features(chosen, users, group))
     rows = [
         row

@@ -320,15 +320,39 @@ def profit_curve(
     return pd.DataFrame(dict(zip(names, columns, strict=True)))
 
 
-def at_dose(curve: pd.DataFrame, dose: float | None) -> pd.Series:
-    """The row of a curve nearest to a dose; all missing where there is no curve or no dose.
+def at_cap(curve: pd.DataFrame, found: Estimate, *, people: int = 1000) -> pd.DataFrame:
+    """What the cap costs and saves against the largest dose that was tested, for so many subscribers over the test.
 
-    >>> at_dose(pd.DataFrame({"per_week": [0.0, 1.0], "profit": [0.0, 3.0]}), 0.9).profit
-    np.float64(3.0)
+    Parameters
+    ----------
+    curve : DataFrame
+        From `profit_curve`.
+    found : Estimate
+        From `cap`.
+    people : int
+        Number of subscribers.
+
+    Returns
+    -------
+    DataFrame
+        Three rows: `dose` ('at the cap', 'at the largest dose', 'the cap changes'), `per_week`, `margin`, `messages`,
+        `opt_outs`, `lost_future`, `profit` (currency units, or numbers, for all of them).
+
+    Examples
+    --------
+    >>> two = pd.DataFrame({"per_week": [1.0, 7.0], "margin": [8.0, 9.0], "messages": [4.0, 25.0],
+    ...                     "opt_out_rate": [0.01, 0.2], "lost_future": [0.6, 12.0], "profit": [7.2, -4.2]})
+    >>> at_cap(two, Estimate(1.0, 0.5, 2.0), people=100)[["opt_outs", "profit"]].iloc[-1].round(1).tolist()
+    [-19.0, 1140.0]
     """
-    if curve.empty or dose is None:
-        return pd.Series(dict.fromkeys(curve.columns))
-    return curve.iloc[(curve["per_week"] - dose).abs().argmin()]
+    names = ["dose", "per_week", "margin", "messages", "opt_outs", "lost_future", "profit"]
+    if curve.empty or found.value is None:
+        return missing(names, curve.attrs.get("reason", found.reason or "there is no cap"))
+    totals = curve.rename(columns={"opt_out_rate": "opt_outs"})[names[1:]].astype(float)
+    totals[names[2:]] *= people
+    rows = totals.iloc[[(totals["per_week"] - found.value).abs().argmin(), len(totals) - 1]]
+    table = pd.concat([rows, rows.diff().iloc[[1]] * -1], ignore_index=True)
+    return table.assign(dose=["at the cap", "at the largest dose", "the cap changes"])[names]
 
 
 def sensitivity(
@@ -363,18 +387,20 @@ def sensitivity(
 
 
 def reading(found: Estimate, most: float) -> str:
-    """What a cap and its interval say, in words.
+    """What a cap and its interval say, in words; `most`: the largest dose tested.
 
     >>> reading(Estimate(2.5, 1.0, 4.0), 7.0), reading(Estimate(2.5, 0.0, 7.0), 7.0)
-    ('a cap between', 'cannot tell: the interval holds every dose tested')
+    ('between 1 and 4', 'cannot tell: the interval holds every dose tested')
     """
     if found.value is None:
         return f"not computable: {found.reason}"
     if found.ci_low <= 0 and found.ci_high >= most:
         return "cannot tell: the interval holds every dose tested"
     if found.ci_high >= most:
-        return "at least so many; the end may lie above the doses tested"
-    return "at most so many; perhaps none" if found.ci_low <= 0 else "a cap between"
+        return f"at least {found.ci_low:.2g}; the test is too small to say how many more"
+    return f"at most {found.ci_high:.2g}; perhaps none" if found.ci_low <= 0 else (
+        f"between {found.ci_low:.2g} and {found.ci_high:.2g}"
+    )  # fmt: skip
 
 
 def true_profit(curve: pd.DataFrame, *, unit_cost: float | None, future_value: float | None) -> pd.DataFrame:
@@ -426,3 +452,30 @@ def best_dose(curve: pd.DataFrame) -> float | None:
     1.0
     """
     return None if curve.empty else float(curve["per_week"].iloc[curve["profit"].to_numpy().argmax()])
+
+
+def cap_against_truth(found: Estimate, truth: pd.DataFrame) -> pd.DataFrame:
+    """The cap beside the dose with the highest true profit, and the share of that profit which it reaches.
+
+    Parameters
+    ----------
+    found : Estimate
+        From `cap`.
+    truth : DataFrame
+        From `true_profit`.
+
+    Returns
+    -------
+    DataFrame
+        One row: `cap`, `ci_low`, `ci_high`, `truth`, `error` (messages a week), `covered`, `profit_share` (true profit
+        at the cap / the best one).
+    """
+    names = ["cap", "ci_low", "ci_high", "truth", "error", "covered", "profit_share"]
+    best = best_dose(truth)
+    if found.value is None or best is None:
+        return missing(names, found.reason or truth.attrs.get("reason", "the truth is not known"))
+    reached = float(np.interp(found.value, truth["per_week"], truth["profit"]))
+    most = float(truth["profit"].max())
+    share = reached / most if most > 0 else None
+    row = (found.value, found.ci_low, found.ci_high, best, found.value - best, found.covers(best), share)
+    return pd.DataFrame([row], columns=names)

@@ -163,3 +163,22 @@ def grade(study: pd.DataFrame, *, column: str) -> Estimate:
     0.75
     """
     return rate(int(study[column].sum()), len(study), reason="no test was simulated")
+
+
+def study_summary(*studies: pd.DataFrame) -> pd.DataFrame:
+    """One row a study: `people` (all arms), `tests`, `within_one_share`, `covered_share`, mean `profit_share`, and the
+    mean `width` of the interval (messages a week).
+    """
+    rows = [
+        (
+            int(s["people"].iloc[0]),
+            len(s),
+            float(s["within_one"].mean()),
+            float(s["covered"].mean()),
+            float(s["profit_share"].mean()),
+            float((s["ci_high"] - s["ci_low"]).mean()),
+        )
+        for s in studies
+    ]
+    names = ["people", "tests", "within_one_share", "covered_share", "profit_share", "width"]
+    return pd.DataFrame(rows, columns=names)

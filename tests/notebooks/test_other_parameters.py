@@ -154,6 +154,14 @@ MOVES = [
         first("with_touch"),
         "a longer lookback finds more touches",
     ),
+    Move(
+        "53_contact",
+        (("experiments", 20), ("horizon_weeks", 104)),
+        (),
+        "at_cap",
+        first("per_week"),
+        "a shorter future allows more messages",
+    ),
     Move("54_budget", (*FAST_BUDGETS, ("level", 0.8)), FAST_BUDGETS, "straight_lines", width, "more level widens"),
     Move(
         "60_scorecard",
