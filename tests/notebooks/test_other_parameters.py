@@ -62,6 +62,7 @@ FAST_PATHS = (("shuffles", 2), ("deals", 19))
 FAST_SEGMENTS = (("boots", 5),)
 FAST_INTENT = (("boots", 20),)
 FAST_CREDIT = (("boots", 20),)
+FAST_LAUNCHES = (("launches", 10), ("draws", 200))
 FAST_BUDGETS = (("budgets", 2),)
 FAST_LIGHTS = (("shops", 50),)
 MOVES = [
@@ -163,6 +164,14 @@ MOVES = [
         "a shorter future allows more messages",
     ),
     Move("54_budget", (*FAST_BUDGETS, ("level", 0.8)), FAST_BUDGETS, "straight_lines", width, "more level widens"),
+    Move(
+        "55_scenario",
+        (*FAST_LAUNCHES, ("budget_a", 10.0)),
+        FAST_LAUNCHES,
+        "plans",
+        first("within_the_budget"),
+        "more money reaches more people",
+    ),
     Move(
         "60_scorecard",
         (*FAST_LIGHTS, ("level", 0.8)),
