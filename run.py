@@ -5,6 +5,7 @@
     python run.py check STUDY        account for every line, and say what the data can answer
     python run.py convert LAYOUT FILE  make the table of orders of a public file (cdnow, online_retail)
     python run.py lab                open the notebooks in JupyterLab
+    python run.py compare A B        what changed between two reports
     python run.py workbook           write the notebooks for a class, without outputs and solutions
     python run.py simulate           make a demo shop
     python run.py test               run all checks

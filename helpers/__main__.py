@@ -1,4 +1,4 @@
-"""The command line: python run.py reports | workbook | lab | new | check | convert | simulate | test."""
+"""The command line: python run.py reports | compare | workbook | lab | new | check | convert | simulate | test."""
 
 from __future__ import annotations
 
@@ -111,6 +111,20 @@ def simulate(
         "campaigns": None if campaigns is None else tuple(c.strip() for c in campaigns.split(",") if c.strip()),
     }
     simulate_shop({k: v for k, v in given.items() if v is not None}, output, say=say)
+
+
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(help="A study's name, or the folder of a report.")],
+    now: Annotated[str, typer.Argument(help="A study's name, or the folder of a report.")],
+    output: Annotated[Path, typer.Option(help="The page to write.")] = Path("reports/compare.html"),
+) -> None:
+    """Tell what changed between two reports, and by how much against its interval."""
+    from helpers.report import publish
+    from helpers.report.compare import compare as compared
+
+    publish.write(output.absolute().parent, output.name, compared(before, now))
+    say(f"Open {output}")
 
 
 @app.command()
