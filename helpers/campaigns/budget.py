@@ -17,13 +17,16 @@ from ibis import _
 
 from helpers.campaigns.allocation import equal_marginal, regret, split_budget
 from helpers.campaigns.budget_simulation import budget_study, fit_simulated, simulate_budget
+from helpers.campaigns.bundle_price import bundle_prices, simulate_bundle_prices
 from helpers.campaigns.comparison import welch
 from helpers.campaigns.errors import ExperimentError
 from helpers.campaigns.participants import DAY, overview, participants
 from helpers.campaigns.paths_to_purchase import sound_orders
+from helpers.campaigns.price_policy import price_planner, price_policies, price_study, simulate_price_groups
 from helpers.campaigns.price_response import (
     break_even_lift,
     bundle_break_even,
+    group_truth,
     list_values,
     price_by_group,
     price_experiments,
@@ -43,6 +46,7 @@ from helpers.campaigns.spend import spend_days, spend_oddities
 from helpers.findings import Estimate, missing
 from helpers.intervals import rate
 from helpers.order_lines import last_touch, order_totals
+from helpers.study import nearest
 
 __all__ = [
     "adstock",
@@ -52,6 +56,7 @@ __all__ = [
     "break_even_lift",
     "budget_study",
     "bundle_break_even",
+    "bundle_prices",
     "controls",
     "coverage",
     "curve_points",
@@ -59,11 +64,12 @@ __all__ = [
     "customer_margin",
     "customers",
     "daily",
-    "deepest_cut",
     "definitions",
+    "doubtful_cut",
     "equal_marginal",
     "fit_response",
     "fit_simulated",
+    "group_truth",
     "holdouts",
     "last_price",
     "list_values",
@@ -75,12 +81,17 @@ __all__ = [
     "price_by_group",
     "price_experiments",
     "price_people",
+    "price_planner",
+    "price_policies",
     "price_response",
+    "price_study",
     "regret",
     "regret_summary",
     "returns",
     "saturation",
     "simulate_budget",
+    "simulate_bundle_prices",
+    "simulate_price_groups",
     "spend_days",
     "spend_oddities",
     "split_budget",
@@ -90,6 +101,8 @@ __all__ = [
 ]
 
 DEFINITIONS = (
+    ("spend", "Σ amounts", "money for advertising in the window; other costs of selling are not in it"),
+    ("incremental sales", "sales with − without", "what the money caused; only an experiment measures it"),
     ("ROAS", "sales / spend", "money back for one unit spent; sales, not profit"),
     ("ROI", "(margin − spend) / spend", "profit for one unit spent; 0: the money is back, below 0: a loss"),
     ("CAC", "spend / new customers", "money for one new customer"),
@@ -102,7 +115,7 @@ def definitions() -> pd.DataFrame:
     """The measures of return with their formulas.
 
     >>> definitions().measure.tolist()
-    ['ROAS', 'ROI', 'CAC', 'payback', 'marginal ROI']
+    ['spend', 'incremental sales', 'ROAS', 'ROI', 'CAC', 'payback', 'marginal ROI']
     """
     return pd.DataFrame(DEFINITIONS, columns=["measure", "formula", "meaning"])
 
@@ -267,17 +280,21 @@ def price_people(tables: Mapping[str, ir.Table]) -> pd.DataFrame:
     return people
 
 
-def deepest_cut(people: pd.DataFrame, prices: pd.DataFrame, *, campaign: str = "") -> pd.DataFrame:
-    """The participants of one price experiment: the named one, or the one with the deepest cut; else empty.
+def doubtful_cut(people: pd.DataFrame, prices: pd.DataFrame, *, campaign: str = "") -> pd.DataFrame:
+    """The participants of one price experiment: the named one, or the one with the most doubtful profit; else empty.
+
+    Most doubtful: the middle of the interval is fewest half-widths away from 0. Where a cut surely pays, or surely
+    loses, there is less to gain by different prices.
 
     `people` from `price_people`, `prices` from `price_experiments`.
     """
     if prices.empty:
         return missing(list(people.columns), prices.attrs.get("reason", "no price was drawn by chance"))
-    known = prices.campaign_id.astype(str).tolist()
-    wanted = campaign or known[-1]
-    if wanted not in known:
-        return missing(list(people.columns), f"{wanted!r} is no price experiment; there are {', '.join(known)}")
+    known = prices.campaign_id.astype(str)
+    strength = (prices.profit / (prices.ci_high - prices.ci_low)).astype(float).abs()
+    wanted = campaign or known[strength.idxmin() if strength.notna().any() else known.index[-1]]
+    if wanted not in set(known):
+        return missing(list(people.columns), f"{wanted!r} is no price experiment. {nearest(wanted, list(known))}")
     return people[people.campaign_id.astype(str) == wanted].reset_index(drop=True)
 
 

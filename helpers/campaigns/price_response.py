@@ -264,12 +264,33 @@ def _margin_rate(base: pd.DataFrame) -> float:
     return float(np.clip(rate, 0.0, 1.0))
 
 
+POWER = 0.8
+
+
+def group_truth(cate: pd.DataFrame, users: pd.DataFrame, *, group: str) -> pd.DataFrame:
+    """The true profit of one campaign's arms in each group, for `price_by_group`; empty for real data.
+
+    `cate` is the shop's truth (`campaign_id`, `arm`, `feature`, `value`, `cate_profit`), `users` one campaign's people.
+
+    >>> cate = pd.DataFrame({"campaign_id": "c", "arm": "cut", "feature": "tier", "value": ["1"], "cate_profit": [2.0]})
+    >>> group_truth(cate, pd.DataFrame({"campaign_id": ["c"]}), group="tier").to_numpy().tolist()
+    [['cut', '1', 2.0]]
+    """
+    if cate.empty or users.empty:
+        return missing(["arm", "group", "profit"], cate.attrs.get("reason", "the truth is not known"))
+    own = cate[(cate.campaign_id == users.campaign_id.iloc[0]) & (cate.feature == group)]
+    own = own.assign(group=own["value"].astype(str), profit=own["cate_profit"])
+    return own[["arm", "group", "profit"]].reset_index(drop=True)
+
+
 def price_by_group(
-    users: pd.DataFrame, *, group: str, control: str = "control", level: float = 0.95, min_cell: int = 10
-) -> pd.DataFrame:
+    users: pd.DataFrame, *, group: str, truth: pd.DataFrame | None = None, control: str = "control",
+    level: float = 0.95, min_cell: int = 10,
+) -> pd.DataFrame:  # fmt: skip
     """Differentiated pricing: the incremental profit of the discount in each group of customers.
 
-    The intervals hold together over the groups (Bonferroni), because the best of many groups looks good by chance.
+    The intervals hold together over the groups (Bonferroni), because the best of many groups looks good by chance. What
+    a group could show: detectable = (z₁₋α⸝₂ + z₀.₈)·SE, the profit that is found in four of five such experiments.
 
     Parameters
     ----------
@@ -277,6 +298,8 @@ def price_by_group(
         Participants of one campaign with one treated arm or more, as `incremental_profit` takes them, and `group`.
     group : str
         A column known before the campaign, such as city_tier.
+    truth : DataFrame, optional
+        From `group_truth`.
     control, level
         As in `price_response`.
     min_cell : int
@@ -286,7 +309,7 @@ def price_by_group(
     -------
     DataFrame
         One row a group and arm: `group`, `arm`, `users`, `profit` (currency units a person) with `ci_low`, `ci_high`,
-        `offer`: 'ship', 'stop' or 'cannot tell'. Empty with its reason where there is no group.
+        `detectable`, `truth`, `offer`: 'ship', 'stop' or 'cannot tell'. Empty with its reason where there is no group.
 
     References
     ----------
@@ -296,19 +319,24 @@ def price_by_group(
     --------
     See the notebook.
     """
-    names = ["group", "arm", "users", "profit", "ci_low", "ci_high", "offer"]
+    names = ["group", "arm", "users", "profit", "ci_low", "ci_high", "detectable", "truth", "offer"]
     if users.empty or group not in users.columns or users[group].notna().sum() == 0:
         return missing(names, users.attrs.get("reason") or f"{group} of the participants is not known")
     parts = {g: p for g, p in users.groupby(group, sort=True) if p.groupby("arm").size().min() >= min_cell}
-    found = []
+    own_level, found = 1 - (1 - level) / max(len(parts), 1), []
     for name, part in parts.items():
-        earned = incremental_profit(part, control=control, level=1 - (1 - level) / len(parts))
+        earned = incremental_profit(part, control=control, level=own_level)
         if len(earned):
             word = f"{name:g}" if isinstance(name, (int, float)) else str(name)
-            found.append(earned.assign(group=f"{group.replace('_', ' ')} {word}"))
+            found.append(earned.assign(value=word, group=f"{group.replace('_', ' ')} {word}"))
     if not found:
         return missing(names, f"no group has {min_cell} people in each arm, with known margins")
     table = pd.concat(found, ignore_index=True)
+    z = z_value(1 - (1 - own_level) / max(users["arm"].nunique() - 1, 1))
+    table["detectable"] = (table.ci_high - table.ci_low) / 2 * (1 + z_value(2 * POWER - 1) / z)
+    known = pd.DataFrame(columns=["arm", "group", "profit"]) if truth is None or truth.empty else truth
+    known = known.set_axis(["arm", "value", "truth"], axis=1).astype({"arm": object, "value": object})
+    table = table.astype({"arm": object, "value": object}).merge(known, on=["arm", "value"], how="left")
     ship, stop, unclear = VERDICTS
     table["offer"] = np.select([table.ci_low > 0, table.ci_high < 0], [ship, stop], unclear)
     return table[names]

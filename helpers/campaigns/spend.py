@@ -11,7 +11,7 @@ from helpers.campaigns.errors import ExperimentError
 from helpers.findings import missing
 
 COLUMNS = ["day", "channel", "amount"]
-ODDITIES = ["oddity", "channel", "amount", "consequence"]
+ODDITIES = ["check", "channels", "amount", "consequence"]
 
 
 def spend_days(spend: ir.Table | None, *, window: tuple[pd.Timestamp, pd.Timestamp] | None = None) -> pd.DataFrame:
@@ -71,34 +71,42 @@ def spend_oddities(days: pd.DataFrame, touchpoints: ir.Table | None = None) -> p
     days : DataFrame
         From `spend_days`.
     touchpoints : Table, optional
-        One row a touch, with `channel`.
+        One row a touch, with `channel`; without it touches and money are not compared.
 
     Returns
     -------
     DataFrame
-        One row an oddity and channel: `oddity` ('spent outside the window', 'all amounts are 0', 'money without
-        touches', 'touches without money'), `channel`, `amount` (currency units; missing where not known),
-        `consequence`. Empty, with its reason, where all fits.
+        One row a check: `check`, `channels` (names, or 'none'), `amount` (currency units; missing where it is not
+        known), `consequence` (empty where there is none).
 
     Examples
     --------
     >>> import ibis
     >>> days = pd.DataFrame({"day": pd.to_datetime(["2024-02-01"]), "channel": ["tv"], "amount": [7.0]})
-    >>> spend_oddities(days, ibis.memtable({"channel": ["web"]}))[["oddity", "channel"]]
-                      oddity channel
-    0    money without touches      tv
-    1  touches without money     web
+    >>> spend_oddities(days, ibis.memtable({"channel": ["web"]}))[["check", "channels"]]
+                          check channels
+    0  spent outside the window     none
+    1         all amounts are 0     none
+    2     money without touches       tv
+    3     touches without money      web
     """
-    outside = sorted(days.attrs.get("outside", {}).items())
-    rows = [("spent outside the window", name, money, "left out of all figures") for name, money in outside if money]
+    outside = {c: m for c, m in days.attrs.get("outside", {}).items() if m > 0}
     totals = days.groupby("channel")["amount"].sum().astype(float).to_dict() if len(days) else {}
-    rows += [("all amounts are 0", c, 0.0, "no return can be computed") for c, money in totals.items() if money == 0]
+    met = set(totals)
     if touchpoints is not None:
         met = set(touchpoints.select("channel").distinct().execute()["channel"].astype(str))
-        alone = [(c, m) for c, m in totals.items() if c not in met and m > 0]
-        rows += [("money without touches", c, m, "no order can be booked to it") for c, m in alone]
-        free = sorted(met - set(totals)) if len(days) else []
-        rows += [("touches without money", c, None, "its cost is not known; it has no return") for c in free]
-    if not rows:
-        return missing(ODDITIES, "every channel with touches has its money in the window, and the other way round")
-    return pd.DataFrame(rows, columns=ODDITIES)
+    unpaid = sorted(met - set(totals))
+    rows = [
+        ("spent outside the window", outside, "left out of all figures"),
+        ("all amounts are 0", {c: 0.0 for c, m in totals.items() if m == 0}, "no return can be computed"),
+        ("money without touches", {c: m for c, m in totals.items() if c not in met}, "no order is booked to it"),
+        ("touches without money", dict.fromkeys(unpaid), "the cost is not known: no return"),
+    ]
+    return pd.DataFrame([_check(*row) for row in rows], columns=ODDITIES)
+
+
+def _check(words: str, channels: dict[str, float | None], consequence: str) -> tuple:
+    if not channels:
+        return words, "none", None, ""
+    amounts = list(channels.values())
+    return words, ", ".join(channels), None if None in amounts else sum(amounts), consequence
