@@ -170,6 +170,8 @@ def show(
     return Shown(table, caption, units or {}, rows)
 
 
+LONGEST = 200
+"""Longer texts are cut on the page; the CSV file has them whole."""
 PERCENT = re.compile(r"(^|_)(rate|share|support|confidence)(_ci_low|_ci_high)?$")
 
 
@@ -202,7 +204,8 @@ def format_value(value: Any, column: str = "") -> str:
             if abs(number) >= 10_000 or number.is_integer()
             else f"{number:,.1f}"
         )
-    return str(value)
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 class Findings:

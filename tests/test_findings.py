@@ -82,6 +82,11 @@ def test_numbers_stand_right_and_words_left() -> None:
     assert page.count('class="num"') == 3  # the heading and two cells of n
 
 
+def test_a_long_text_is_cut_on_the_page() -> None:
+    shown = show(pd.DataFrame({"title": ["长" * 200, "长" * 10_000], "n": [1, 2]}), "c")
+    assert "长" * 200 in repr(shown) and "长" * 199 + "…" in shown._repr_html_() and len(shown._repr_html_()) < 1_500
+
+
 def test_a_long_table_says_how_much_is_left() -> None:
     shown = show(pd.DataFrame({"n": range(25)}), "c", rows=20)
     assert "5 more rows" in shown._repr_html_() and "5 more rows" in repr(shown)

@@ -68,11 +68,11 @@ def activity(events: ir.Table, *, level: str = "category") -> ir.Table:
 def steps(
     activity: ir.Table,
     *,
+    min_users: int = 1,
     orders: ir.Table | None = None,
     unit: str = "day",
     behavior: str = "buy",
     level: str = "category",
-    min_users: int = 1,
 ) -> pd.DataFrame:
     """Everybody's baskets in time.
 
@@ -80,6 +80,8 @@ def steps(
     ----------
     activity : ibis Table
         From `activity`, on the same level.
+    min_users : int
+        Items of fewer users are left out already in the engine. Their baskets still count.
     orders : ibis Table, optional
         The order lines, needed for the unit 'order'; `behavior` does not matter there.
     unit : str
@@ -88,8 +90,6 @@ def steps(
         buy, interest (fav, cart or buy), cart, fav or pv.
     level : str
         category or item.
-    min_users : int
-        Items of fewer users are left out already in the engine. Their baskets still count.
 
     Returns
     -------
