@@ -112,8 +112,8 @@ def qini_curves(outcome: np.ndarray, treated: np.ndarray, scores: pd.DataFrame, 
 def qini_auc(outcome: np.ndarray, treated: np.ndarray, score: np.ndarray) -> float:
     """Area between the Qini curve and the random line, as a part of what a perfect ranking has.
 
-    1 = perfect, 0 = as good as a ranking by lot, below 0 = worse. The perfect ranking knows everything: treated who
-    answered first, control who answered last. Nobody can reach it, so values such as 0.06 are usual.
+    0 = as good as a ranking by lot, below 0 = worse. 1 = as good as one that knows everything and puts treated who
+    answered first, control who answered last. Nobody can reach that, so values such as 0.06 are usual.
 
     Parameters and errors as in `uplift_curve`. Missing (nan) where the perfect curve is the random line, as when nobody
     answered.
@@ -134,8 +134,8 @@ def qini_auc(outcome: np.ndarray, treated: np.ndarray, score: np.ndarray) -> flo
 def uplift_auc(outcome: np.ndarray, treated: np.ndarray, score: np.ndarray) -> float:
     """The same area (AUUC) for the uplift curve.
 
-    The perfect ranking: treated who answered, then (in the order that costs least) the people whose answer does not
-    fit their arm, then control who answered last.
+    The perfect ranking: treated who answered, control who did not, and last those whose answer does not fit their arm
+    (control who answered, treated who did not), the more frequent of the two first.
 
     Parameters, errors and missing values as in `qini_auc`.
 

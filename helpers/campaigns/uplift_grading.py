@@ -15,7 +15,7 @@ from helpers.campaigns.qini import qini_auc, uplift_at
 from helpers.campaigns.uplift_models import METHODS, cross_fitted, halves, predict
 from helpers.campaigns.uplift_policy import PER, influence, policies_at
 from helpers.findings import Estimate, missing
-from helpers.intervals import rate, wilson, z_value
+from helpers.intervals import add_rate, wilson, z_value
 
 
 def repeated_splits(
@@ -190,7 +190,8 @@ def calibration(
     -------
     DataFrame
         One row a part, the highest predictions first: `part`, `customers`, `predicted`, `measured` with `ci_low`,
-        `ci_high` (normal), `truth` (missing for real data). Empty with a reason where all are too small.
+        `ci_high` (normal), `truth` (missing for real data), `label` (part and prediction).
+        Empty with a reason where all are too small.
 
     Raises
     ------
@@ -218,7 +219,10 @@ def calibration(
         wide = z_value(level) * math.sqrt(sum(a.var(ddof=1) / len(a) for a in arms))
         known = np.asarray(effect)[at].mean() if effect is not None else math.nan
         rows.append((k, len(at), score[at].mean(), gap, gap - wide, gap + wide, known))
-    return pd.DataFrame(rows, columns=names) if rows else missing(names, "every part is too small to be shown")
+    if not rows:
+        return missing([*names, "label"], "every part is too small to be shown")
+    table = pd.DataFrame(rows, columns=names)
+    return table.assign(label=[f"{r.part}: predicted {r.predicted:.2f}" for r in table.itertuples()])
 
 
 def calibration_slope(score: np.ndarray, treated: np.ndarray, outcome: np.ndarray, *, level: float = 0.95) -> Estimate:
@@ -370,6 +374,32 @@ def beats(study: pd.DataFrame, *, policy: str = "uplift", level: float = 0.95) -
     return pd.DataFrame(rows, columns=names)
 
 
-def interval_coverage(study: pd.DataFrame) -> Estimate:
-    """The share of measured policy values whose interval holds the true one, with its Wilson interval."""
-    return rate(int(study["covered"].sum()), len(study))
+def interval_coverage(study: pd.DataFrame, *, policy: str = "uplift") -> pd.DataFrame:
+    """How often the measured value's interval holds the true value of a policy, over the simulated campaigns.
+
+    Parameters
+    ----------
+    study : DataFrame
+        From `many_campaigns`.
+    policy : str
+        One policy: those of one campaign share people, so they do not count as separate trials.
+
+    Returns
+    -------
+    DataFrame
+        One row: `campaigns`, `covered_rate` with `covered_rate_ci_low`, `covered_rate_ci_high` (Wilson).
+
+    Examples
+    --------
+    >>> study = pd.DataFrame({"policy": ["uplift", "random"] * 2, "covered": [True, False, True, True]})
+    >>> interval_coverage(study)[["campaigns", "covered_rate"]]
+       campaigns  covered_rate
+    0          2           1.0
+    """
+    mine = study[study["policy"] == policy]
+    return add_rate(
+        pd.DataFrame({"campaigns": [len(mine)], "covered": [int(mine["covered"].sum())]}),
+        successes="covered",
+        trials="campaigns",
+        name="covered_rate",
+    )

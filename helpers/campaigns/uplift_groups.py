@@ -39,8 +39,8 @@ def type_bounds(trial: Trial, *, level: float = 0.95) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a type: `type`, `lowest_share`, `highest_share` (of all customers), `outer_ci_low`, `outer_ci_high` (the
-        bounds less and plus their error of chance), `truth_share` (missing for real data).
+        One row a type: `type`, `lowest_share`, `highest_share` (of all customers), `outer_share_ci_low`,
+        `outer_share_ci_high` (the bounds less and plus their error of chance), `truth_share` (missing for real data).
 
     References
     ----------
@@ -63,7 +63,7 @@ def type_bounds(trial: Trial, *, level: float = 0.95) -> pd.DataFrame:
         outer = max(0.0, low - both), min(1.0, high + wide[bool(high1 <= high0)])
         known = float((trial.truth["type"] == kind).mean()) if len(trial.truth) else math.nan
         rows.append((kind, low, high, *outer, known))
-    names = ["type", "lowest_share", "highest_share", "outer_ci_low", "outer_ci_high", "truth_share"]
+    names = ["type", "lowest_share", "highest_share", "outer_share_ci_low", "outer_share_ci_high", "truth_share"]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -91,7 +91,7 @@ def predicted_types(
     Returns
     -------
     DataFrame
-        One row a name: `predicted_type`, `customers`, `mean_uplift_rate` (predicted), `measured_rate` with
+        One row a name: `named`, `customers`, `measured_rate` with
         `measured_rate_ci_low`, `measured_rate_ci_high`, and the true shares of the four types among them
         (`persuadable_share`, …; missing for real data).
     """
@@ -100,13 +100,12 @@ def predicted_types(
     rows = []
     for kind in TYPES:
         at = kinds == kind
-        mean = float(uplift[at].mean()) if at.any() else math.nan
         measured = _measured(trial.purchased[at], trial.treated[at], level, min_cell)
         real = [float((trial.truth["type"].to_numpy()[at] == k).mean()) if len(trial.truth) and at.any() else math.nan
                 for k in TYPES]  # fmt: skip
         shown = int(at.sum()) if at.sum() == 0 or at.sum() >= min_cell else None
-        rows.append((kind, shown, mean, *measured, *real))
-    names = ["predicted_type", "customers", "mean_uplift_rate", "measured_rate", "measured_rate_ci_low"]
+        rows.append((kind, shown, *measured, *real))
+    names = ["named", "customers", "measured_rate", "measured_rate_ci_low"]
     names += ["measured_rate_ci_high", *(f"{k.replace(' ', '_')}_share" for k in TYPES)]
     return pd.DataFrame(rows, columns=names).astype({"customers": "Int64"})
 

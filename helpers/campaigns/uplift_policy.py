@@ -335,7 +335,7 @@ def value_estimate(values: pd.DataFrame, *, row: str, label: str = "policy", val
     mine = values[values[label] == row]
     if mine.empty or pd.isna(mine[value].iloc[0]):
         return Estimate.missing(f"too few people of both arms are on the list '{row}'")
-    low, high = ("ci_low", "ci_high") if "ci_low" in mine else (f"{value}_ci_low", f"{value}_ci_high")
+    low, high = (f"{value}_ci_low", f"{value}_ci_high") if f"{value}_ci_low" in mine else ("ci_low", "ci_high")
     return Estimate(*(float(mine[c].iloc[0]) for c in (value, low, high)))
 
 

@@ -5,7 +5,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
-from helpers.simulate import SettingsError, simulate_baskets, simulate_customers, simulate_experiment
+from helpers.simulate import SettingsError, simulate_baskets, simulate_customers, simulate_experiment, simulate_uplift
 from helpers.simulate.campaigns import Offer
 
 
@@ -104,3 +104,19 @@ def test_baskets_hold_planted_rules_only_when_planted():
 def test_baskets_of_no_size_are_refused():
     with pytest.raises(SettingsError, match="n: 0"):
         simulate_baskets(0, seed=1)
+
+
+def test_an_uplift_campaign_shows_the_outcome_of_the_drawn_arm():
+    table = simulate_uplift(500, seed=3)
+    treated = table.arm == "treated"
+    assert (table.profit == table.profit1.where(treated, table.profit0)).all()
+    assert (table.purchased == table.purchased1.where(treated, table.purchased0)).all()
+    assert (table.spend_before > 0).eq(table.orders_before > 0).all()
+
+
+def test_only_older_customers_give_up_orders_and_small_cities_react_more():
+    table = simulate_uplift(6_000, seed=4)
+    lost = table[table.purchased1 < table.purchased0]
+    assert set(lost.age_band) == {"45-54", "55+"}
+    change = (table.purchased1 - table.purchased0).groupby(table.city_tier).mean()
+    assert change.is_monotonic_increasing
