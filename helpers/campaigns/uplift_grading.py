@@ -244,7 +244,7 @@ def calibration_slope(score: np.ndarray, treated: np.ndarray, outcome: np.ndarra
 
     References
     ----------
-    Chernozhukov, Demirer, Duflo & Fernández-Val (2018), best linear predictor: chernozhukov2018.
+    Chernozhukov, Demirer, Duflo & Fernández-Val (2018), best linear predictor: chernozhukov2018b.
 
     Examples
     --------

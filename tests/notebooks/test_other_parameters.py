@@ -64,6 +64,7 @@ FAST_INTENT = (("boots", 20),)
 FAST_CREDIT = (("boots", 20),)
 FAST_LAUNCHES = (("launches", 10), ("draws", 200))
 FAST_BUDGETS = (("budgets", 2),)
+FAST_UPLIFT = (("splits", 5), ("campaigns", 5))
 FAST_LIGHTS = (("shops", 50),)
 MOVES = [
     Move(
@@ -147,6 +148,14 @@ MOVES = [
         "a longer gap lets more people follow",
     ),
     Move("50_experiment", (*FAST_TRIALS, ("level", 0.8)), FAST_TRIALS, "spend_effect", width, "more level widens"),
+    Move(
+        "51_uplift",
+        (*FAST_UPLIFT, ("budget_share", 0.5)),
+        FAST_UPLIFT,
+        "policies",
+        total("customers"),
+        "a larger budget contacts more",
+    ),
     Move(
         "52_attribution",
         (*FAST_CREDIT, ("lookback_days", 3.0)),
