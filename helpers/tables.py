@@ -286,6 +286,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "52_attribution": ("touchpoints", "orders"),
     "53_contact": ("contacts",),
     "54_budget": ("spend", "orders"),
+    "55_scenario": ("campaigns", "assignments", "orders", "items"),
     "60_scorecard": ("events or orders",),
 }
 """Notebook → the tables without which it cannot run. A new notebook adds its line here.

@@ -276,13 +276,13 @@ def audiences(
         interval, `beats_all_share` (of the draws of what is known), `profit_at_end` and, where known, its `truth`
         (currency units).
     """
-    found = []
-    for rule in AUDIENCES:
+    found = [("all", prepare(replace(plan, audience="all"), people, everyone, **common))]
+    for rule in AUDIENCES[1:]:
         try:
-            found.append((rule, prepare(replace(plan, audience=rule), people, everyone, **common)))
-        except NotAnswerable:
-            if rule == "all":
-                raise
+            launch = prepare(replace(plan, audience=rule), people, everyone, known=found[0][1].response, **common)
+        except NotAnswerable:  # nobody follows this rule
+            continue
+        found.append((rule, launch))
     everybody = expected(found[0][1]).profit_long_run
     rows = []
     for rule, launch in found:

@@ -98,6 +98,7 @@ def prepare(
     control: str = "control",
     min_cell: int = 10,
     seed: int = 55,
+    known: Response | None = None,
 ) -> Launch:
     """Turn a plan into the list of customers who are reached, with what is known of the offer's effect on them.
 
@@ -123,6 +124,8 @@ def prepare(
         Draws of what is known, 2 or more.
     control, min_cell, seed
         As in `scenario_inputs.response`.
+    known : Response, optional
+        What is known of the offer, where it was computed before for these customers.
 
     Returns
     -------
@@ -143,7 +146,7 @@ def prepare(
     if people.empty:
         raise NotAnswerable(f"There is nobody to plan for: {people.attrs.get('reason', 'no customers')}.")
     names = tuple(sorted(people.group.unique()))
-    found = response(
+    found = known or response(
         everyone, offer=plan.offer, per_week=plan.per_week, group_names=names, draws=draws, control=control,
         min_cell=min_cell, seed=seed,
     )  # fmt: skip
