@@ -22,8 +22,8 @@ def mann_kendall(values: ArrayLike, *, autocorrelated: bool = True) -> dict:
 
     S = Σ_{i<j} sign(y_j − y_i); Var S = (n(n − 1)(2n + 5) − Σ_ties u(u − 1)(2u + 5))/18; z = (S ∓ 1)/√Var. An outlier
     counts as one more or less, not by its size. Neighbours that resemble each other make S vary more, by the factor
-    1 + 2/(n(n − 1)(n − 2)) Σ_k (n − k)(n − k − 1)(n − k − 2) ρ_k, with ρ_k the autocorrelation of the ranks without the
-    trend at lag k (those beyond chance only); never below 1 here.
+    1 + 2/(n(n − 1)(n − 2)) Σ_k (n − k)(n − k − 1)(n − k − 2) ρᵏ, with ρ the correlation of neighbouring ranks once the
+    trend is taken out, mended for the bias of short series: (n·ρ + 2)/(n − 4), 0…0.95.
 
     Parameters
     ----------
@@ -73,11 +73,10 @@ def _inflation(y: np.ndarray) -> float:
     r = ranks - ranks.mean()
     if not r.any():
         return 1.0
-    lags = np.arange(1, n // 4 + 1)
-    rho = np.array([(r[k:] * r[:-k]).sum() for k in lags]) / (r * r).sum()
-    rho = np.where(np.abs(rho) > norm.ppf(0.975) / np.sqrt(n), rho, 0.0)
-    weights = (n - lags) * (n - lags - 1) * (n - lags - 2)
-    return float(max(1.0, 1 + 2 / (n * (n - 1) * (n - 2)) * (weights * rho).sum()))
+    rho = np.clip((n * (r[1:] * r[:-1]).sum() / (r * r).sum() + 2) / (n - 4), 0, 0.95)
+    lags = np.arange(1, n - 2)
+    weights = (n - lags) * (n - lags - 1) * (n - lags - 2) / (n * (n - 1) * (n - 2))
+    return float(1 + 2 * (weights * rho**lags).sum())
 
 
 def sen_slope(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float, float]:

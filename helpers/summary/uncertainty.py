@@ -54,8 +54,9 @@ def total_interval(total: ArrayLike, squares: ArrayLike, largest: ArrayLike, *, 
     tail, some = (1 - level) / 2, y > 0
     v1, y1 = np.where(some, v, 1), np.where(some, y, 1)
     low = np.where(some, v1 / (2 * y1) * _chi2(tail, 2 * y1**2 / v1), 0.0)
-    v2, y2 = v + m**2, y + m
-    high = v2 / (2 * y2) * _chi2(1 - tail, 2 * y2**2 / v2)
+    # amounts of nothing at all say nothing: the high end is 0, too
+    v2, y2 = np.where(y + m > 0, v + m**2, 0), np.where(y + m > 0, y + m, 1)
+    high = v2 / (2 * y2) * _chi2(1 - tail, 2 * y2**2 / np.where(v2 > 0, v2, 1))
     return (low, high) if low.ndim else (float(low), float(high))
 
 
