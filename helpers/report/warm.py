@@ -103,6 +103,7 @@ def nursery(listener: socket.socket) -> None:
     import gc
     import importlib
     import select
+    import shutil
 
     del sys.path[0]  # the working folder, as ipykernel's launcher does it
     equal = _at_import(os.environ)
@@ -123,6 +124,8 @@ def nursery(listener: socket.socket) -> None:
                 return _become_kernel(asker, asked)
         _bury(os.WNOHANG)
     _bury(0)
+    # whoever made the folder may have been killed
+    shutil.rmtree(Path(listener.getsockname()).parent, ignore_errors=True)
 
 
 def _bury(how: int) -> None:
@@ -185,17 +188,27 @@ def ask(arguments: list[str]) -> None:
         signal.signal(signal.SIGINT, lambda *_: nursery.sendall(b"!"))
         asked = {"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
         nursery.sendall(json.dumps(asked).encode() + b"\n")
-        if nursery.recv(5) == b"born\n":
-            nursery.settimeout(1)
-            while os.getppid() == parent:
-                try:
-                    if not nursery.recv(1):
-                        break
-                except TimeoutError:
-                    continue
+        if _stood_in(nursery, parent):
             sys.exit()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, *COLD, *arguments])
+
+
+def _stood_in(nursery: socket.socket, parent: int) -> bool:
+    """Wait for the end of the fork, or of the parent that wanted it; False when there has been no fork."""
+    born = False
+    nursery.settimeout(1)
+    while os.getppid() == parent:
+        try:
+            said = nursery.recv(5)
+        except TimeoutError:
+            continue
+        except OSError:  # how a fork's end looks when it was killed
+            return born
+        if not said:
+            return born
+        born = True
+    return True
 
 
 if __name__ == "__main__":

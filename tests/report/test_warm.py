@@ -101,6 +101,20 @@ def test_a_kernel_does_not_outlive_who_asked_for_it(nursery: None, tmp_path: Pat
     assert wait_until(lambda: kernels(connection) == [])
 
 
+def test_a_run_that_is_killed_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    wait = (
+        "import os, time; from helpers.report import warm\nwith warm.warm_kernels(): print(flush=True); time.sleep(9)"
+    )
+    environment = os.environ | CONSTANT | {"TMPDIR": str(tmp_path)}
+    environment.pop(ADDRESS, None)
+    run = subprocess.Popen([sys.executable, "-c", wait], env=environment, stdout=subprocess.PIPE)
+    with run:
+        run.stdout.readline()
+        assert list(tmp_path.glob("smn-*/nursery"))
+        run.kill()
+    assert wait_until(lambda: not list(tmp_path.glob("smn-*")))
+
+
 def kernels(connection: Path) -> list[str]:
     """Processes that have this kernel's folder as theirs."""
     folders = [(p, (p / "cwd").readlink()) for p in Path("/proc").glob("[0-9]*") if os.access(p / "cwd", os.R_OK)]
