@@ -283,10 +283,12 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "42_recommendation": ("events",),
     "43_feedback": ("feedback",),
     "50_experiment": ("campaigns", "assignments", "orders"),
+    "51_uplift": ("campaigns", "assignments", "orders"),
     "52_attribution": ("touchpoints", "orders"),
     "53_contact": ("contacts",),
     "54_budget": ("spend", "orders"),
     "55_scenario": ("campaigns", "assignments", "orders", "items"),
+    "56_no_control": ("campaigns", "assignments", "orders"),
     "60_scorecard": ("events or orders",),
 }
 """Notebook → the tables without which it cannot run. A new notebook adds its line here.

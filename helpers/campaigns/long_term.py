@@ -33,7 +33,8 @@ def long_term(
     DataFrame
         One row an experiment and treated arm, by start: `campaign_id`, `arm`, `label`, `in_window`, `later`,
         `later_ci_low`, `later_ci_high`, `net`, `ci_low`, `ci_high` (of net; currency units a person), `reading`: 'new
-        sales' or 'lost sales' where the net interval excludes 0, 'brought forward' where only the dip is sure. Campaigns after which the log ends too early are left out; without any, a missing table with its reason.
+        sales' or 'lost sales' where the net interval excludes 0, 'brought forward' where only the dip is sure.
+        Campaigns after which the log ends too early are left out; without any, a missing table with its reason.
 
     Raises
     ------

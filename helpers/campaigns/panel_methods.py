@@ -7,6 +7,7 @@ holds the period relative to the start: below 0 before, 0 and above after.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from scipy.optimize import nnls
 
 from helpers.campaigns.errors import ExperimentError
 from helpers.findings import missing
-from helpers.intervals import z_value
+from helpers.intervals import rate, z_value
 from helpers.study import nearest
 
 METHODS = ("difference in differences", "synthetic control", "synthetic DiD")
@@ -94,12 +95,7 @@ def panel_effects(panel: pd.DataFrame, *, treated: str) -> dict[str, float]:
     >>> {method: round(effect, 3) for method, effect in panel_effects(panel, treated="x").items()}
     {'difference in differences': 5.0, 'synthetic control': 5.0, 'synthetic DiD': 5.0}
     """
-    y1, y0, before = _split(panel, treated)
-    gap = (y1 - y0.mean(axis=1), y1 - y0 @ simplex_weights(y1[before], y0[before]))
-    unit, time = _sdid_weights(y1, y0, before)
-    tied = y1 - y0 @ unit
-    effects = (gap[0][~before].mean() - gap[0][before].mean(), gap[1][~before].mean())
-    return dict(zip(METHODS, map(float, (*effects, tied[~before].mean() - time @ tied[before])), strict=True))
+    return dict(zip(METHODS, _effects(*_split(panel, treated))[: len(METHODS)], strict=True))
 
 
 def _split(panel: pd.DataFrame, treated: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,6 +111,20 @@ def _split(panel: pd.DataFrame, treated: str) -> tuple[np.ndarray, np.ndarray, n
         raise ExperimentError("the panel has missing values: a unit without sales in a period has 0")
     column = list(panel.columns).index(treated)
     return values[:, column], np.delete(values, column, axis=1), before
+
+
+def _effects(y1: np.ndarray, y0: np.ndarray, before: np.ndarray) -> tuple[float, ...]:
+    """The effect by each of `METHODS`, and the synthetic control's root mean square gap before and after."""
+    level, synthetic = y1 - y0.mean(axis=1), y1 - y0 @ simplex_weights(y1[before], y0[before])
+    unit, time = _sdid_weights(y1, y0, before)
+    tied = y1 - y0 @ unit
+    effects = (
+        level[~before].mean() - level[before].mean(),
+        synthetic[~before].mean(),
+        tied[~before].mean() - time @ tied[before],
+    )
+    sizes = (np.sqrt((synthetic[mask] ** 2).mean()) for mask in (before, ~before))
+    return tuple(float(value) for value in (*effects, *sizes))
 
 
 def _sdid_weights(y1: np.ndarray, y0: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -145,6 +155,8 @@ def synthetic_path(panel: pd.DataFrame, *, treated: str) -> pd.DataFrame:
     >>> synthetic_path(panel, treated="x").round(3).iloc[-1].tolist()
     [0.0, 9.0, 4.0, 5.0]
     """
+    if panel.empty:
+        return missing(["period", "treated", "synthetic", "gap"], panel.attrs.get("reason", "the panel is empty"))
     y1, y0, before = _split(panel, treated)
     synthetic = y0 @ simplex_weights(y1[before], y0[before])
     return pd.DataFrame({"period": panel.index, "treated": y1, "synthetic": synthetic, "gap": y1 - synthetic})
@@ -193,6 +205,8 @@ def placebos(panel: pd.DataFrame, *, treated: str) -> pd.DataFrame:
     [['x', False], ['a', True], ['b', True], ['c', True]]
     """
     names = ["unit", "placebo", *METHODS, "fit_error", "error_ratio"]
+    if panel.empty:
+        return missing(names, panel.attrs.get("reason", "the panel is empty"))
     others = panel.drop(columns=treated)
     if others.shape[1] < 3:
         return missing(names, "a placebo needs three units without the campaign")
@@ -202,11 +216,9 @@ def placebos(panel: pd.DataFrame, *, treated: str) -> pd.DataFrame:
 
 
 def _placebo_row(panel: pd.DataFrame, unit: str, *, placebo: bool) -> tuple:
-    path = synthetic_path(panel, treated=unit)
-    before = path.period < 0
-    size = [float(np.sqrt((path.gap[mask] ** 2).mean())) for mask in (before, ~before)]
-    ratio = size[1] / size[0] if size[0] > 1e-9 * max(1.0, size[1]) else math.nan
-    return (str(unit), placebo, *panel_effects(panel, treated=unit).values(), size[0], ratio)
+    *effects, before, after = _effects(*_split(panel, unit))
+    ratio = after / before if before > 1e-9 * max(1.0, after) else math.nan
+    return (str(unit), placebo, *effects, before, ratio)
 
 
 def panel_estimates(panel: pd.DataFrame, *, treated: str, level: float = 0.95) -> pd.DataFrame:
@@ -252,3 +264,71 @@ def panel_estimates(panel: pd.DataFrame, *, treated: str, level: float = 0.95) -
         p = (1 + int((others[size].abs() >= abs(real[size])).sum())) / (1 + len(others))
         rows.append((method, real[method], real[method] - error, real[method] + error, p, len(others)))
     return pd.DataFrame(rows, columns=names)
+
+
+def panel_study(
+    simulate: Callable[..., pd.DataFrame],
+    *,
+    worlds: tuple[str, ...] = ("chance", "growing"),
+    panels: int = 40,
+    effect: float = 5.0,
+    level: float = 0.95,
+    seed: int = 56,
+) -> pd.DataFrame:
+    """Many simulated roll-outs with a known effect: which method is near the truth, and does its interval hold it?
+
+    Parameters
+    ----------
+    simulate : callable
+        `simulate(chosen=…, effect=…, seed=…)` gives a panel with the column 'treated', such as
+        `helpers.simulate.simulate_regions`.
+    worlds : tuple of str
+        How the treated unit was chosen, as `simulate` takes it.
+    panels : int
+        Panels a world, ≥ 1; they use the seeds seed … seed + panels − 1.
+    effect, level
+        What is planted; level of the intervals.
+    seed : int
+        Start of the random streams.
+
+    Returns
+    -------
+    DataFrame
+        One row a world and method: `chosen_by`, `method`, `panels`, `mean_error` (bias), `typical_error` (root mean
+        square), `covered_rate`, `covered_rate_ci_low`, `covered_rate_ci_high` (Wilson).
+
+    Raises
+    ------
+    ExperimentError
+        Fewer than one panel.
+
+    References
+    ----------
+    Morris, White & Crowther (2019): morris2019.
+
+    Examples
+    --------
+    >>> def simulate(*, chosen, effect, seed):
+    ...     values = np.random.default_rng(seed).normal(size=(8, 5))
+    ...     panel = pd.DataFrame(values, index=range(-6, 2)).rename(columns=str)
+    ...     return panel.assign(treated=panel["0"] + np.where(panel.index >= 0, effect, 0))
+    >>> panel_study(simulate, worlds=("chance",), panels=2)[["chosen_by", "method", "panels"]]
+      chosen_by                     method  panels
+    0    chance  difference in differences       2
+    1    chance          synthetic control       2
+    2    chance              synthetic DiD       2
+    """
+    if panels < 1:
+        raise ExperimentError(f"panels {panels!r}: take at least 1")
+    rows = []
+    for world in worlds:
+        made = [simulate(chosen=world, effect=effect, seed=seed + i) for i in range(panels)]
+        found = pd.concat([panel_estimates(panel, treated="treated", level=level) for panel in made])
+        found = found.assign(error=found.difference - effect, held=(found.ci_low <= effect) & (effect <= found.ci_high))
+        for method in METHODS:
+            part = found[found.method == method]
+            share = rate(int(part.held.sum()), panels)
+            errors = (part.error.mean(), math.sqrt((part.error**2).mean()))
+            rows.append((world, method, panels, *errors, share.value, share.ci_low, share.ci_high))
+    names = ["chosen_by", "method", "panels", "mean_error", "typical_error", "covered_rate"]
+    return pd.DataFrame(rows, columns=[*names, "covered_rate_ci_low", "covered_rate_ci_high"])

@@ -7,6 +7,7 @@ campaign the treated would have moved like the others. Placebos can only show th
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
@@ -17,12 +18,105 @@ from scipy.stats import chi2
 
 from helpers.campaigns.comparison import welch_row
 from helpers.campaigns.errors import ExperimentError
-from helpers.findings import NotAnswerable, missing
+from helpers.findings import Estimate, NotAnswerable, missing
 from helpers.study import nearest
 
 WEEK = 604_800
 LABEL = "not an experiment"
 """What every estimate of this module is called on the page."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A campaign followed over time: its people with their spend in each week, and its last week (0 is the first)."""
+
+    campaign: str
+    table: pd.DataFrame
+    last: int
+
+    @property
+    def length(self) -> int:
+        """Weeks of the campaign."""
+        return self.last + 1
+
+    def sizes(self) -> pd.DataFrame:
+        """Both sides: `side`, `people`, `spend_before` and `spend_in_campaign` (currency units a person and week)."""
+        names = ["side", "people", "spend_before", "spend_in_campaign"]
+        if self.table.empty:
+            return missing(names, self.table.attrs["reason"])
+        before, after = weeks_of(self.table)
+        rows = []
+        for words, treated in (("reached", True), ("not reached", False)):
+            part = self.table[self.table.treated == treated]
+            during = part[[w for w in after if w <= self.last]]
+            rows.append((words, len(part), part[before].to_numpy().mean(), during.to_numpy().mean()))
+        return pd.DataFrame(rows, columns=names)
+
+
+def follow(
+    campaign: str,
+    *,
+    assignments: ir.Table,
+    campaigns: ir.Table,
+    orders: ir.Table,
+    users: ir.Table | None = None,
+    feature: str = "city_tier",
+    only: str = "",
+    weeks_before: int = 6,
+    weeks_later: int = 3,
+    control: str = "control",
+    min_cell: int = 10,
+    strict: bool = True,
+) -> Rollout:
+    """The people of a campaign with their spend in the weeks before, during and after it.
+
+    Parameters
+    ----------
+    campaign, assignments, users, feature, only, control, min_cell
+        As in `reached`.
+    campaigns, orders : Table
+        As in `helpers.tables`.
+    weeks_before, weeks_later : int
+        As in `weekly_spend`; later counts from the campaign's end.
+    strict : bool
+        False: what cannot be read gives an empty table with its reason in place of a refusal.
+
+    Returns
+    -------
+    Rollout
+        With the table of `weekly_spend`.
+
+    Raises
+    ------
+    NotAnswerable
+        As in `reached` and `weekly_spend`, when strict.
+
+    Examples
+    --------
+    >>> who = ibis.memtable({"campaign_id": ["c"], "user_id": [1], "arm": ["x"]})
+    >>> plan = ibis.memtable({"campaign_id": ["c"], "starts_at": [0], "ends_at": [9]})
+    >>> lines = ibis.memtable({"user_id": [1], "quantity": [1], "unit_price": [5.0], "timestamp": [0]})
+    >>> follow("c", assignments=who, campaigns=plan, orders=lines, strict=False).table.attrs["reason"]
+    "Fewer than 10 people were reached by 'c', or were not."
+    """
+    try:
+        people = reached(
+            campaign,
+            assignments=assignments,
+            users=users,
+            feature=feature,
+            only=only,
+            control=control,
+            min_cell=min_cell,
+        )
+        window = campaigns.filter(campaigns.campaign_id.cast("string") == str(campaign)).execute().iloc[0]
+        last = max(0, math.ceil((window.ends_at + 1 - window.starts_at) / WEEK) - 1)
+        weeks = {"weeks_before": weeks_before, "weeks_after": last + 1 + weeks_later}
+        return Rollout(campaign, weekly_spend(people, orders, start=int(window.starts_at), **weeks), last)
+    except NotAnswerable as refusal:
+        if strict:
+            raise
+        return Rollout(campaign, missing(["user_id", "treated", "group"], str(refusal).rstrip(".")), 0)
 
 
 def reached(
@@ -77,7 +171,9 @@ def reached(
     0        1     True     1
     1        4    False     2
     """
-    here = assignments.filter(assignments.campaign_id == campaign).select("user_id", treated=_.arm != control)
+    here = assignments.filter(assignments.campaign_id.cast("string") == str(campaign)).select(
+        "user_id", treated=_.arm != control
+    )
     if users is not None and feature in users.columns:
         groups = users.select("user_id", group=users[feature].cast("string").fill_null("not known"))
         here = here.left_join(groups, "user_id").drop("user_id_right").fill_null({"group": "not known"})
@@ -207,6 +303,8 @@ def simple_comparisons(table: pd.DataFrame, *, last: int, level: float = 0.95) -
     2  difference in differences         3.0
     """
     names = ["method", "difference", "ci_low", "ci_high", "p_value", "assumes"]
+    if table.empty:
+        return missing(names, table.attrs["reason"])
     before, after = weeks_of(table)
     after = [w for w in after if w <= last]
     if not before or not after:
@@ -238,7 +336,8 @@ def weekly_gaps(table: pd.DataFrame, *, last: int, level: float = 0.95) -> pd.Da
     """The event study: how far apart the treated and the others are in each week, less what is usual between them.
 
     gap_w = (ȳ₁w − ȳ₀w) − mean of the gaps of the *other* weeks before the start. Before the start it should be 0 but
-    for chance: these are placebos in time. In the weeks after the end it shows whether the effect stays, or a bias does.
+    for chance: these are placebos in time. In the weeks after the end they show whether the
+    effect stays, or a bias does.
 
     Parameters
     ----------
@@ -263,6 +362,8 @@ def weekly_gaps(table: pd.DataFrame, *, last: int, level: float = 0.95) -> pd.Da
     [[-2, 'before', -0.5], [-1, 'before', 0.5], [0, 'campaign', 3.25]]
     """
     names = ["week", "when", "gap", "ci_low", "ci_high", "label"]
+    if table.empty:
+        return missing(names, table.attrs["reason"])
     before, after = weeks_of(table)
     treated, rows = table["treated"].to_numpy(bool), []
     for week in [*before, *after]:
@@ -304,6 +405,8 @@ def placebo_in_time(table: pd.DataFrame, *, last: int, level: float = 0.95) -> p
     ['weeks before the start, together', 'weeks after the end']
     """
     names = ["test", "difference", "ci_low", "ci_high", "p_value", "reading"]
+    if table.empty:
+        return missing(names, table.attrs["reason"])
     before, after = weeks_of(table)
     later = [w for w in after if w > last]
     rows = [("weeks before the start, together", math.nan, math.nan, math.nan, _trend_p(table, before))]
@@ -365,6 +468,8 @@ def group_panel(
     >>> group_panel(table, users=people, by=["tier"], last=0, min_cell=1).columns.tolist()
     ['treated', '2', '3', '4']
     """
+    if table.empty:
+        return missing(["treated"], table.attrs["reason"])
     known = [c for c in by if users is not None and c in users.columns]
     if not known:
         return missing(["treated"], f"the study's customers have none of the columns {', '.join(by)}")
@@ -430,3 +535,64 @@ def true_effect_of_reached(people: pd.DataFrame, outcomes: pd.DataFrame, *, camp
         return None
     known = outcomes[outcomes.campaign_id.astype(str) == campaign].merge(people[people.treated], on="user_id")
     return float(known.effect.mean() / weeks) if len(known) else None
+
+
+def fit_words(table: pd.DataFrame) -> str:
+    """Does the synthetic control follow the treated before the start as well as the placebos follow theirs?
+
+    `table` is from `helpers.campaigns.panel_methods.placebos`.
+
+    >>> fit_words(pd.DataFrame({"placebo": [False, True], "fit_error": [9.0, 1.0]}))
+    'POOR: 9.0 times the usual error before the start'
+    """
+    if table.empty:
+        return f"not known, because {table.attrs['reason']}"
+    is_placebo = table["placebo"].astype(bool)
+    usual = float(table.fit_error[is_placebo].median())
+    ratio = float(table.fit_error[~is_placebo].iloc[0]) / usual if usual > 0 else math.inf
+    if ratio > 2:
+        return f"POOR: {ratio:.1f} times the usual error before the start" if math.isfinite(ratio) else "POOR"
+    return f"as good as the placebos': {ratio:.1f} times their error before the start"
+
+
+def first_without_draw(campaigns: ir.Table) -> str:
+    """The campaign_id of the earliest campaign whose arms were not drawn by chance; '' where there is none.
+
+    >>> first_without_draw(ibis.memtable({"campaign_id": ["a"], "starts_at": [1], "randomised": [True]}))
+    ''
+    """
+    chosen = campaigns.filter(~campaigns.randomised.cast("boolean")).order_by("starts_at", "campaign_id")
+    found = chosen.select("campaign_id").limit(1).execute()
+    return str(found.campaign_id[0]) if len(found) else ""
+
+
+def chosen_estimate(
+    table: pd.DataFrame, rollout: Rollout, outcomes: pd.DataFrame, *, method: str = "difference in differences"
+) -> tuple[Estimate, float | None]:
+    """One method's estimate for a finding, and the truth a person and week (None for real data).
+
+    >>> table = pd.DataFrame({"method": ["m"], "difference": [2.0], "ci_low": [1.0], "ci_high": [3.0]})
+    >>> chosen_estimate(table, Rollout("c", pd.DataFrame(), 0), pd.DataFrame(), method="m")[0].value
+    2.0
+    """
+    truth = true_effect_of_reached(rollout.table, outcomes, campaign=rollout.campaign, weeks=rollout.length)
+    row = table[table["method"] == method] if len(table) else table
+    if row.empty:
+        return Estimate.missing(table.attrs.get("reason", f"{method} could not be computed")), truth
+    return Estimate(*(float(row[c].iloc[0]) for c in ("difference", "ci_low", "ci_high"))), truth
+
+
+def placebo_words(tests: pd.DataFrame) -> str:
+    """The last placebo in time in words, for a sentence.
+
+    >>> placebo_words(pd.DataFrame({"test": ["weeks after the end"], "reading": ["FAILED"], "p_value": [0.001]}))
+    'weeks after the end: FAILED (p = 0.001)'
+    """
+    if tests.empty:
+        return f"not made: {tests.attrs['reason']}"
+    row = tests.iloc[-1]
+    return (
+        f"{row.test}: {row.reading} (p = {row.p_value:.3f})"
+        if row.p_value >= 0.001
+        else f"{row.test}: {row.reading} (p < 0.001)"
+    )

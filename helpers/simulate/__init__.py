@@ -2,6 +2,7 @@
 
 from helpers.simulate.bundles import BUNDLES, bundle_truth, simulate_bundle
 from helpers.simulate.in_memory import simulate_baskets, simulate_customers, simulate_experiment, simulate_uplift
+from helpers.simulate.regions import simulate_regions
 from helpers.simulate.settings import SettingsError, ShopSettings
 from helpers.simulate.shop import make_shop
 
@@ -15,5 +16,6 @@ __all__ = [
     "simulate_bundle",
     "simulate_customers",
     "simulate_experiment",
+    "simulate_regions",
     "simulate_uplift",
 ]

@@ -182,6 +182,14 @@ MOVES = [
         "more money reaches more people",
     ),
     Move(
+        "56_no_control",
+        (("panels", 2), ("level", 0.8)),
+        (("panels", 2),),
+        "readings",
+        width,
+        "more level widens",
+    ),
+    Move(
         "60_scorecard",
         (*FAST_LIGHTS, ("level", 0.8)),
         FAST_LIGHTS,
