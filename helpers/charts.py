@@ -11,8 +11,10 @@ import html
 import io
 import re
 import textwrap
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
 import matplotlib as mpl
 import numpy as np
@@ -148,8 +150,12 @@ def _ends(table: pd.DataFrame, label: str, value: str) -> str:
 
 
 def _text(value: object, longest: int = 40) -> str:
+    """A label of at most so many letters; a Chinese character is as wide as two."""
     text = value.strftime("%Y-%m-%d") if isinstance(value, pd.Timestamp) else str(value)
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    ends = list(accumulate(1 + (east_asian_width(c) in "WF") for c in text[: longest + 1]))
+    if not ends or ends[-1] <= longest:
+        return text
+    return text[: sum(end < longest for end in ends)] + "…"
 
 
 def _in_legend(value: object) -> str:

@@ -175,3 +175,9 @@ def test_blank_cells_of_a_heat_map_leave_no_edges() -> None:
     table = pd.DataFrame([[1.0, np.nan], [2.0, 3.0]])
     drawn = charts.heatmap(table, title="t", x_label="x", y_label="y", unit="u").svg()
     assert drawn.count("stroke: #ffffff") == 3
+
+
+@pytest.mark.parametrize(("label", "shown"), [("x" * 40, "x" * 40), ("x" * 41, "x" * 39 + "…"), ("长" * 20, "长" * 20)])
+def test_labels_are_as_long_as_they_look(label: str, shown: str) -> None:
+    assert charts._text(label) == shown
+    assert charts._text("长" * 10_000) == "长" * 19 + "…" and charts._text("") == ""
