@@ -169,8 +169,8 @@ class _Parts:
     ) -> None:
         self.channels, self.methods, k = channels, methods, len(channels)
         self.rules: dict[str, np.ndarray] = {}
-        if set(methods) & set(RULES):
-            rules = rule_credit(touches, half_life_days=half_life_days, direct=direct)
+        if chosen := set(methods) & set(RULES):
+            rules = rule_credit(touches, half_life_days=half_life_days, direct=direct, rules=chosen)
             self.methods = [m for m in methods if m not in RULES or m in set(rules["method"])]
             self.rules = {m: self._dealt(rules[rules["method"] == m]) for m in self.methods if m in RULES}
         if "Markov removal" in methods:

@@ -136,7 +136,7 @@ def _cost(met: pd.DataFrame, control: str, n: int) -> float | None:
 def _credited(touches: ir.Table, treated: ir.Table, of: pd.Series, rule: str) -> float:
     """Credit of the channel for the orders of the treated people in the window."""
     inside = touches.ended_at.between(int(of["starts_at"]), int(of["ends_at"]))
-    credit = rule_credit(touches.filter(inside).semi_join(treated, "user_id"))
+    credit = rule_credit(touches.filter(inside).semi_join(treated, "user_id"), rules=[rule])
     own = (credit["method"] == rule) & (credit["channel"] == of["channel"])
     return float(credit.loc[own, "conversions"].sum())
 

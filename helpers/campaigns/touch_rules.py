@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
 from helpers.campaigns.errors import AttributionError
 
+COLUMNS = ["bag", "method", "channel", "conversions", "value"]
 RULES = ("first touch", "last touch", "last non-direct touch", "linear", "position 40-20-40", "time decay")
 
 
-def rule_credit(touches: ir.Table, *, half_life_days: float = 7, direct: str = "direct") -> pd.DataFrame:
+def rule_credit(
+    touches: ir.Table, *, half_life_days: float = 7, direct: str = "direct", rules: Iterable[str] = RULES
+) -> pd.DataFrame:
     """Credit of each channel under each rule, by group of users.
 
     In a path of n touches the credit of touch i is w_i / Σ w: *first* w_1 = 1; *last* w_n = 1; *last non-direct*: the
@@ -26,6 +31,8 @@ def rule_credit(touches: ir.Table, *, half_life_days: float = 7, direct: str = "
         Time in which a touch loses half of its weight, days, above 0.
     direct : str
         Name of the channel of people who come by themselves.
+    rules : iterable of str
+        Some of `RULES`.
 
     Returns
     -------
@@ -55,18 +62,19 @@ def rule_credit(touches: ir.Table, *, half_life_days: float = 7, direct: str = "
         raise AttributionError(f"half_life_days {half_life_days!r}: take a number of days above 0, such as 7")
     ended = touches.filter(touches.conversions > 0)
     ended = _with_lasts(ended, direct)
-    names = dict(zip(RULES, ("w_first", "w_last", "w_named", "w_linear", "w_position", "w_decay"), strict=True))
+    weights = dict(zip(RULES, _weights(ended, half_life_days).items(), strict=True))
+    names = {rule: weight for rule, (weight, _expression) in weights.items() if rule in set(rules)}
     path = ibis.window(group_by="path_id")
-    weighted = ended.mutate(**_weights(ended, half_life_days))
+    weighted = ended.mutate(**dict(weights[rule] for rule in names))
     shares = weighted.mutate(**{w: weighted[w] / weighted[w].sum().over(path) for w in names.values()})
     sums = {f"conversions_{w}": (shares[w] * shares.conversions).sum() for w in names.values()}
     sums |= {f"value_{w}": (shares[w] * shares.value).sum() for w in names.values()}
     wide = shares.group_by("bag", "channel").agg(**sums, direct=(shares.channel == direct).any()).execute()
     wide = wide.sort_values(["bag", "channel"], ignore_index=True)
     if not wide["direct"].astype(bool).any():
-        del names[RULES[2]]
+        names.pop(RULES[2], None)
     long = [_of_rule(wide, rule, w) for rule, w in names.items()]
-    return pd.concat(long, ignore_index=True)
+    return pd.concat(long, ignore_index=True) if long else pd.DataFrame(columns=COLUMNS)
 
 
 def _with_lasts(ended: ir.Table, direct: str) -> ir.Table:
@@ -97,4 +105,4 @@ def _weights(ended: ir.Table, half_life_days: float) -> dict:
 def _of_rule(wide: pd.DataFrame, rule: str, weight: str) -> pd.DataFrame:
     amounts = {c: wide[f"{c}_{weight}"] for c in ("conversions", "value")}
     table = wide[["bag", "channel"]].assign(method=rule, **amounts)
-    return table[table["conversions"] > 0][["bag", "method", "channel", "conversions", "value"]]
+    return table[table["conversions"] > 0][COLUMNS]
