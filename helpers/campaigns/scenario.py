@@ -273,8 +273,8 @@ def audiences(
     -------
     DataFrame
         One row a rule that reaches anybody, best first: `audience`, `reached`, `profit` in the long run with its
-        interval, `beats_all_share` (of the draws of what is known), `profit_at_end` and, where known, its `truth`
-        (currency units).
+        interval, `beats_all_share` (of the draws of what is known; missing where as many are reached as without a
+        rule), `profit_at_end` and, where known, its `truth` (currency units).
     """
     found = [("all", prepare(replace(plan, audience="all"), people, everyone, **common))]
     for rule in AUDIENCES[1:]:
@@ -288,7 +288,8 @@ def audiences(
     for rule, launch in found:
         drawn = expected(launch)
         long, known = drawn.profit_long_run, potential is not None and "profit1" in potential and not launch.assumptions
-        beats = None if rule == "all" else float((long > everybody).mean())
+        # who reaches the same people can neither win nor lose
+        beats = None if len(launch.reached) == len(found[0][1].reached) else float((long > everybody).mean())
         true = _truth(launch, people, potential, None)["profit_at_end"] if known else None
         size = round(len(launch.reached) * launch.weight)
         rows.append((rule, size, long.mean(), *_ends(long, level), beats, drawn.profit_at_end.mean(), true))

@@ -133,7 +133,7 @@ def sceptical(difference: np.ndarray, *, scale: float) -> np.ndarray:
     return kept * drawn.mean() + math.sqrt(kept) * (drawn - drawn.mean())
 
 
-def second_opinion(launches: list[Launch], *, usual: Estimate) -> pd.DataFrame:
+def second_opinion(launches: list[Launch], *, usual: Estimate, level: float = 0.95) -> pd.DataFrame:
     """The decision as the experiments alone say, and as someone says who also knows all past experiments.
 
     Parameters
@@ -142,11 +142,13 @@ def second_opinion(launches: list[Launch], *, usual: Estimate) -> pd.DataFrame:
         Two plans.
     usual : Estimate
         From `usual_effect`, currency units a person.
+    level : float
+        Share of the draws inside the interval.
 
     Returns
     -------
     DataFrame
-        One row a view: `view`, `difference` of the long-run profit (first plan less second) with its 95 % interval,
+        One row a view: `view`, `difference` of the long-run profit (first plan less second) with its interval,
         `first_better_share`, `expected_regret` of the better choice (currency units). Without `usual` only the first.
     """
     tables = [expected(x).profit_long_run.to_numpy() for x in launches]
@@ -157,7 +159,7 @@ def second_opinion(launches: list[Launch], *, usual: Estimate) -> pd.DataFrame:
         views["and what offers usually earn here"] = sceptical(gap, scale=scale)
     rows = []
     for name, drawn in views.items():
-        low, high = np.quantile(drawn, [0.025, 0.975])
+        low, high = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])
         regret = np.maximum(0.0, -drawn if drawn.mean() > 0 else drawn).mean()
         rows.append((name, drawn.mean(), low, high, (drawn > 0).mean(), regret))
     names = ["view", "difference", "ci_low", "ci_high", "first_better_share", "expected_regret"]
