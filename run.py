@@ -6,6 +6,7 @@
     python run.py convert LAYOUT FILE  make the table of orders of a public file (cdnow, online_retail)
     python run.py lab                open the notebooks in JupyterLab
     python run.py compare A B        what changed between two reports
+    python run.py export STUDY --notebook 21  an executed notebook to hand on
     python run.py workbook           write the notebooks for a class, without outputs and solutions
     python run.py simulate           make a demo shop
     python run.py test               run all checks

@@ -1,4 +1,4 @@
-"""The command line: python run.py reports | compare | workbook | lab | new | check | convert | simulate | test."""
+"""The command line: python run.py reports | compare | export | workbook | lab | new | check | convert | simulate …"""
 
 from __future__ import annotations
 
@@ -125,6 +125,18 @@ def compare(
 
     publish.write(output.absolute().parent, output.name, compared(before, now))
     say(f"Open {output}")
+
+
+@app.command()
+def export(
+    study: Annotated[str, typer.Argument(help="A study's name, or the path of a study file.")],
+    notebook: Annotated[str, typer.Option(help="Number or name: 21")],
+    output: Annotated[Path | None, typer.Option(help="By default notebooks/NAME.ipynb in the report's folder.")] = None,
+) -> None:
+    """Write an executed notebook to hand on, without paths of this machine."""
+    from helpers.report.export import export as exported
+
+    say(f"Wrote {exported(study, notebook=notebook, output=output, say=say)}")
 
 
 @app.command()

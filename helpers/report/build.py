@@ -36,12 +36,13 @@ class Plan:
 
 @dataclass
 class Report:
-    """What `make_reports` did: the folder and one entry of run.json a notebook asked for."""
+    """What `make_reports` did: the folder, one entry of run.json a notebook asked for, and the folder of its run."""
 
     folder: Path
     entries: list[dict[str, Any]]
     fresh: bool
     warnings: dict[str, list[str]]
+    runs: dict[str, Path]
 
     @property
     def failed(self) -> list[dict[str, Any]]:
@@ -154,6 +155,9 @@ class _Build:
     def _folder(self, plan: Plan) -> Path:
         return self.cache / "runs" / f"{plan.notebook.name}-{plan.key[:20]}"
 
+    def _runs(self) -> dict[str, Path]:
+        return {p.notebook.name: self._folder(p) for p in self.plans}
+
     def _state(self) -> dict[str, Any]:
         """What this report is made of; equal states give equal reports."""
         return {"report": report_code(), "slides": self.slides, "runs": {p.notebook.name: p.key for p in self.plans}}
@@ -174,7 +178,7 @@ class _Build:
     def _as_published(self) -> Report:
         run = json.loads((self.target / "run.json").read_text(encoding="utf-8"))
         names = {p.notebook.name for p in self.plans}
-        return Report(self.target, [e for e in run["notebooks"] if e["name"] in names], False, {})
+        return Report(self.target, [e for e in run["notebooks"] if e["name"] in names], False, {}, self._runs())
 
     # run
 
@@ -282,7 +286,7 @@ class _Build:
             for old in newest[KEPT_STATES:]:
                 old.unlink()
         names = {p.notebook.name for p in self.plans}
-        return Report(self.target, [e for e in staged.entries if e["name"] in names], True, self.warnings)
+        return Report(self.target, [e for e in staged.entries if e["name"] in names], True, self.warnings, self._runs())
 
 
 def assessed(study: Study, ingested: dict, data: Data) -> Any:

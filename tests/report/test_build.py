@@ -14,6 +14,7 @@ import pytest
 from helpers.report import build, kernels, publish
 from helpers.report.build import Report, make_reports
 from helpers.report.collection import Notebook
+from helpers.report.export import ExportError, export
 from helpers.report.exporter import page_script
 from helpers.report.gate import faults
 from helpers.report.kernels import Outcome
@@ -195,3 +196,14 @@ def test_wrong_options_are_refused_before_anything_is_read(
     with pytest.raises(ParameterError):
         make(**options)
     assert kernel.runs == [] and not (corner.parent / "out").exists() and not (corner.parent / "cache").exists()
+
+
+def test_an_executed_notebook_is_exported_and_a_refusal_is_said(
+    make: Callable[..., Report], kernel: Kernel, corner: Path
+) -> None:
+    options = {"reports": corner.parent / "reports", "say": lambda _: None}
+    make()
+    file = export(str(corner), notebook="21", **options)
+    assert json.loads(file.read_text(encoding="utf-8"))["cells"] and file.name == "21_funnel.ipynb"
+    with pytest.raises(ExportError, match="50_experiment: skipped, needs the table"):
+        export(str(corner), notebook="50", **options)
