@@ -36,7 +36,10 @@ def read_sheet(results: Path, findings: list[dict[str, Any]]) -> Sheet | None:
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
     numbers = _texts(results / "definitions.csv")
     pages = dict(zip(numbers["name"], numbers["notebook"], strict=True)) if len(numbers) else {}
-    rows = [_row(record, pages) for record in table.to_dict("records")]
+    moves = _texts(results / "changes.csv")
+    moved = {r["indicator"]: r for r in moves.to_dict("records")}
+    table["group"] = table["group"].where(table["group"] != "").ffill()  # a group is named once
+    rows = [_row(record | moved.get(record["indicator"], {}), pages) for record in table.to_dict("records")]
     groups = [(g, [r for r in rows if r["group"] == g]) for g in dict.fromkeys(table["group"])]
     spans = _texts(results / "periods.csv")
     days = [f"{r['days_of']}: {r['first_day']} … {r['last_day']} ({r['days']} days)" for r in spans.to_dict("records")]
@@ -50,7 +53,7 @@ def _texts(file: Path) -> pd.DataFrame:
 
 def _row(record: dict[str, str], pages: dict[str, str]) -> dict[str, str]:
     """One line of the sheet; the apostrophe that keeps a spreadsheet from computing is taken off again."""
-    plain = {k: v.removeprefix("'") for k, v in record.items()}
+    plain = {"against_last_period": "–", "trend": "–"} | {k: v.removeprefix("'") for k, v in record.items()}
     light, _, needs = plain["light"].partition(": ")
     light = light.replace(" with these tables", "")
     return plain | {

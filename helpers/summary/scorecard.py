@@ -41,6 +41,7 @@ __all__ = [
     "by_chance",
     "card",
     "categories",
+    "changes",
     "channel_table",
     "definitions",
     "figure",
@@ -280,11 +281,33 @@ def unknown_targets(found: Measured) -> list[str]:
     return sorted(set(found.targets["indicator"].astype(str)) - set(BY_KEY)) if len(found.targets) else []
 
 
-WORDS = ["group", "indicator", "value", "interval", "target", "light", "against_last_period", "trend", "benchmark"]
+WORDS = ["group", "indicator", "value", "interval", "target", "light"]
+CHANGES = ["indicator", "against_last_period", "trend", "benchmark", "light_against_benchmark"]
+NO_LIGHT = "–"
 
 
-def in_words(table: pd.DataFrame, *, trend: pd.DataFrame | None = None, currency: str = "") -> pd.DataFrame:
+def in_words(table: pd.DataFrame, *, currency: str = "") -> pd.DataFrame:
     """The scorecard as people read it: one row an indicator, all cells as text.
+
+    Columns: group (named once), indicator, value, interval, target, light (sign and words).
+    """
+    rows = [
+        (
+            row["group"],
+            row["name"],
+            written(row["value"], row["unit"], currency),
+            span_words(row["ci_low"], row["ci_high"], row["unit"]),
+            written(row["target"], row["unit"], currency),
+            shown(row["light"], row["because"]),
+        )
+        for row in table.to_dict("records")
+    ]
+    words = pd.DataFrame(rows, columns=WORDS)
+    return words.assign(group=words["group"].mask(words["group"].duplicated(), ""))
+
+
+def changes(table: pd.DataFrame, *, trend: pd.DataFrame | None = None, currency: str = "") -> pd.DataFrame:
+    """How each measured indicator moves, and how it stands to the benchmark; all cells as text.
 
     Parameters
     ----------
@@ -298,32 +321,38 @@ def in_words(table: pd.DataFrame, *, trend: pd.DataFrame | None = None, currency
     Returns
     -------
     DataFrame
-        group, indicator, value, interval, target, light (sign and words), against_last_period, trend, benchmark; and
-        against_last_year where the window holds that period.
+        indicator, against_last_period, trend, benchmark, light_against_benchmark; and against_last_year where the
+        window holds that period. Indicators that are not measurable are left out.
     """
     known = trend if trend is not None and len(trend) else pd.DataFrame(columns=["indicator", "trend"])
     arrows = dict(zip(known["indicator"], known["trend"], strict=True))
+    measurable = table[table["value"].notna()]
     rows = [
         (
-            row["group"],
             row["name"],
-            written(row["value"], row["unit"], currency),
-            span_words(row["ci_low"], row["ci_high"], row["unit"]),
-            written(row["target"], row["unit"], currency),
-            shown(row["light"], row["because"]),
             change_words(row),
-            arrows.get(row["indicator"], "–"),
+            arrows.get(row["indicator"], NO_LIGHT),
             written(row["benchmark"], row["unit"], currency),
+            NO_LIGHT
+            if row["benchmark_light"] == GREY
+            else shown(row["benchmark_light"]).replace("target", "benchmark"),
         )
-        for row in table.to_dict("records")
+        for row in measurable.to_dict("records")
     ]
-    shown_ = pd.DataFrame(rows, columns=WORDS)
+    if not rows:
+        return missing(CHANGES, "no indicator is measurable with these tables")
+    words = pd.DataFrame(rows, columns=CHANGES)
     if table["year_change"].notna().any():
-        shown_.insert(7, "against_last_year", [change_words(row, "year_change") for row in table.to_dict("records")])
-    return shown_
+        yearly = [change_words(row, "year_change") for row in measurable.to_dict("records")]
+        words.insert(2, "against_last_year", yearly)
+    return words
 
 
-NUMBERS = ["indicator", "value", "ci_low", "ci_high", "target", "benchmark", "last", "change", "light"]
+def _beside_benchmark(colour: str) -> str:
+    return NO_LIGHT if colour == GREY else shown(colour).replace("target", "benchmark")
+
+
+NUMBERS = ["group", "indicator", "value", "ci_low", "ci_high", "target", "benchmark", "last", "change", "light"]
 
 
 def written(value: float | None, unit: str, currency: str = "") -> str:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.summary.periods import (
@@ -67,6 +67,7 @@ def rows(numbers, span):
     return pd.DataFrame({"span": span, "day": pd.Timestamp("2017-10-01") + pd.to_timedelta(numbers, unit="D")})
 
 
+@settings(max_examples=25, deadline=None)
 @given(DAYS, DAYS, DAYS)
 def test_like_for_like_days_have_equal_weekdays_and_no_known_day(now, then, special):
     known = rows(special, "known")

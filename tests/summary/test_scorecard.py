@@ -91,7 +91,7 @@ def test_the_same_period_of_the_year_before():
     shop = tables(orders=pd.concat([ORDERS, earlier.assign(quantity=2 * earlier.quantity)]))
     table = scorecard.card(judge(shop, window=(pd.Timestamp("2016-10-01"), WINDOW[1])))
     assert table.set_index("indicator").year_change["units_sold"] == pytest.approx(-0.5)
-    assert "against_last_year" in scorecard.in_words(table)
+    assert "against_last_year" in scorecard.changes(table)
 
 
 def test_a_category_that_the_market_table_does_not_know_counts_on_neither_side():
@@ -132,6 +132,16 @@ def test_words_for_people(found, card):
     assert said[1] == "Off target: NPS (25, target 90)." and scorecard.unknown_targets(found) == ["own_idea"]
 
 
+def test_changes_in_words(found, card):
+    trend = pd.DataFrame({"indicator": ["orders"], "trend": ["↗ rising"]})
+    moves = scorecard.changes(card, trend=trend, currency="CNY").set_index("indicator")
+    assert (
+        moves.trend["orders"] == "↗ rising" and moves.trend["sales"] == "–" and "share of searches" not in moves.index
+    )
+    assert moves.benchmark["sales"] == "30 CNY" and moves.light_against_benchmark["sales"] == "≈ cannot tell"
+    assert moves.against_last_period["sales"].startswith("+280.0 % (") and moves.benchmark["NPS"] == "–"
+
+
 def test_without_targets_there_is_no_light():
     found = judge(tables(without=("targets",)))
     card = scorecard.card(found)
@@ -166,5 +176,6 @@ def test_degenerate_shops_have_a_scorecard(case):
     card = scorecard.card(found)
     numbers = card[["value", "ci_low", "ci_high", "change"]].astype(float)
     assert len(card) == len(INDICATORS) and not np.isinf(numbers).any(axis=None)
-    words = scorecard.in_words(card, trend=scorecard.trends(scorecard.series(found)))
-    assert not words.astype(str).isin(["nan", "inf", "None"]).any(axis=None)
+    moves = scorecard.changes(card, trend=scorecard.trends(scorecard.series(found)))
+    for words in (scorecard.in_words(card), moves):
+        assert not words.astype(str).isin(["nan", "inf", "None"]).any(axis=None)

@@ -33,7 +33,7 @@ def spans(seed):
     return pd.concat(parts, ignore_index=True)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(0, 2**31))
 def test_order_sums_are_those_of_pandas(seed):
     log, days = shop(seed), spans(seed)
@@ -52,7 +52,7 @@ def test_order_sums_are_those_of_pandas(seed):
         assert row.margin_sales == pytest.approx((margin * sales).sum())
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(0, 2**31))
 def test_people_are_those_of_pandas(seed):
     log, days = shop(seed), spans(seed)
