@@ -288,7 +288,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "53_contact": ("contacts",),
     "54_budget": ("spend", "orders"),
     "55_scenario": ("campaigns", "assignments", "orders", "items"),
-    "56_no_control": ("campaigns", "assignments", "orders"),
+    "56_quasi_experiment": ("campaigns", "assignments", "orders"),
     "60_scorecard": ("events or orders",),
 }
 """Notebook → the tables without which it cannot run. A new notebook adds its line here.

@@ -414,12 +414,14 @@ def placebo_in_time(table: pd.DataFrame, *, last: int, level: float = 0.95) -> p
         gap = simple_comparisons(table[[*before, "treated"]].join(table[later]), last=max(later), level=level)
         if len(gap):
             rows.append(("weeks after the end", *gap.iloc[-1][["difference", "ci_low", "ci_high", "p_value"]]))
-    rows = [(*row, _reading(row[-1], 1 - level)) for row in rows if not math.isnan(row[-1])]
+    rows = [(*row, _reading(row[0], row[-1], 1 - level)) for row in rows if not math.isnan(row[-1])]
     return pd.DataFrame(rows, columns=names) if rows else missing(names, "too few weeks for a placebo")
 
 
-def _reading(p: float, alpha: float) -> str:
-    return "FAILED: they did not move alike" if p < alpha else "no contradiction, no proof"
+def _reading(test: str, p: float, alpha: float) -> str:
+    if p >= alpha:
+        return "no contradiction, no proof"
+    return "FAILED: not alike before" if "before" in test else "FAILED: not alike, or the effect lasts"
 
 
 def _trend_p(table: pd.DataFrame, before: list[int]) -> float:

@@ -182,7 +182,7 @@ MOVES = [
         "more money reaches more people",
     ),
     Move(
-        "56_no_control",
+        "56_quasi_experiment",
         (("panels", 2), ("level", 0.8)),
         (("panels", 2),),
         "readings",
