@@ -115,3 +115,11 @@ def test_impossible_regions():
         simulate_regions(chosen="best", effect=1.0, seed=1)
     with pytest.raises(SettingsError, match="regions"):
         simulate_regions(chosen="chance", effect=1.0, seed=1, regions=2)
+
+
+def test_proposition_99_to_the_printed_digits(shared_data):
+    # Arkhangelsky et al. (2021), table 1: cigarette packs a person and year in California after the tax of 1989
+    table = pd.read_csv(shared_data("california_prop99.csv"), sep=";")
+    panel = table.pivot(index="Year", columns="State", values="PacksPerCapita")
+    found = panel_effects(panel.set_axis(panel.index - 1989), treated="California")
+    assert [round(found[m], 1) for m in METHODS] == [-27.3, -19.5, -15.6]
