@@ -204,7 +204,7 @@ def span_table(found: Measured) -> pd.DataFrame:
         days = found.facts.days(span)
         if len(days):
             special = int(days.isin(found.known["day"]).sum())
-            rows.append((what, days.min(), days.max(), len(days), special))
+            rows.append((what, f"{days.min():%Y-%m-%d}", f"{days.max():%Y-%m-%d}", len(days), special))
     return pd.DataFrame(rows, columns=["days_of", "first_day", "last_day", "days", "known_days"])
 
 
@@ -295,15 +295,23 @@ def in_words(table: pd.DataFrame, *, currency: str = "") -> pd.DataFrame:
         (
             row["group"],
             row["name"],
-            written(row["value"], row["unit"], currency),
-            span_words(row["ci_low"], row["ci_high"], row["unit"]),
-            written(row["target"], row["unit"], currency),
+            _together(written(row["value"], row["unit"], currency)),
+            _together(span_words(row["ci_low"], row["ci_high"], row["unit"])),
+            _together(written(row["target"], row["unit"], currency)),
             shown(row["light"], row["because"]),
         )
         for row in table.to_dict("records")
     ]
     words = pd.DataFrame(rows, columns=WORDS)
     return words.assign(group=words["group"].mask(words["group"].duplicated(), ""))
+
+
+def _together(text: str) -> str:
+    """The words of a figure, which a line's end must not tear apart: with no-break spaces."""
+    return text.replace(" ", NO_BREAK)
+
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def changes(table: pd.DataFrame, *, trend: pd.DataFrame | None = None, currency: str = "") -> pd.DataFrame:
@@ -396,7 +404,7 @@ def change_words(row: Mapping, name: str = "change") -> str:
 def _signed(change: float, row: Mapping) -> str:
     if not _in_units(row["indicator"], row["unit"]):
         return f"{change:+.1%}".replace("%", " %")
-    return f"{change:+,.3g}" if abs(change) < 1000 else f"{change:+,.0f}"
+    return f"{change:+.2f}" if abs(change) < 10 else f"{change:+,.3g}" if abs(change) < 1000 else f"{change:+,.0f}"
 
 
 def _in_units(key: str, unit: str) -> bool:

@@ -125,7 +125,8 @@ def test_channels_are_a_booking_beside_an_experiment(found):
 
 def test_words_for_people(found, card):
     words = scorecard.in_words(card, currency="CNY").set_index("indicator")
-    assert words.value[["sales", "value share", "NPS", "retention"]].tolist() == ["57 CNY", "4.75 %", "25", "50.0 %"]
+    figures = [v.replace("\N{NO-BREAK SPACE}", " ") for v in words.value[["sales", "value share", "NPS", "retention"]]]
+    assert figures == ["57 CNY", "4.75 %", "25", "50.0 %"]
     assert words.light["NPS"] == "✗ off target" and words.light["share of searches"].startswith("– not measurable")
     said = scorecard.sentences(card, found, currency="CNY").sentence
     assert said[0].startswith("2017-11: of 3 indicators with a target 0 are on target, 1 are off target")
