@@ -272,7 +272,7 @@ TRAITS = ("age_band", "gender", "city_tier", "orders_before", "spend_before", "r
 def many_campaigns(
     simulate: Callable[..., pd.DataFrame],
     *,
-    campaigns: int = 40,
+    campaigns: int = 30,
     customers: int = 2_600,
     share: float = 0.3,
     method: str = "T-learner",
@@ -306,7 +306,8 @@ def many_campaigns(
     -------
     DataFrame
         One row a campaign and policy: `campaign`, `policy` ('uplift', 'response model', 'random', 'everybody'), `truth`
-        and `measured` (profit for 1,000 customers more than with nobody contacted), `ci_low`, `ci_high`, `covered`.
+        and `measured` (profit for 1,000 customers more than with nobody contacted), `ci_low`, `ci_high`, `covered`,
+        `proved` (the campaign's own interval says that 'uplift' earns more than this policy).
 
     Raises
     ------
@@ -327,12 +328,13 @@ def many_campaigns(
         found = cross_fitted(x, treated, y, methods=(method, "response model"), parts=parts, seed=seed + k)
         lists = policies_at(found.rename(columns={method: "uplift"}), share=share, seed=seed + k).drop(columns="nobody")
         effect, profit = (one["profit1"] - one["profit0"]).to_numpy(), one["profit"].to_numpy()
-        for name, chance in lists.items():
-            value, psi = influence(profit, treated, chance.to_numpy())
-            wide, true = z * math.sqrt((psi**2).sum()), float((effect * chance).mean())
-            rows.append((k + 1, name, *(PER * v for v in (true, value, value - wide, value + wide)),
-                         abs(value - true) <= wide))  # fmt: skip
-    names = ["campaign", "policy", "truth", "measured", "ci_low", "ci_high", "covered"]
+        found = {name: influence(profit, treated, chance.to_numpy()) for name, chance in lists.items()}
+        for name, (value, psi) in found.items():
+            wide, true = z * math.sqrt((psi**2).sum()), float((effect * lists[name]).mean())
+            gap, apart = found["uplift"][0] - value, z * math.sqrt(((found["uplift"][1] - psi) ** 2).sum())
+            money = [PER * v for v in (true, value, value - wide, value + wide)]
+            rows.append((k + 1, name, *money, abs(value - true) <= wide, gap > apart))
+    names = ["campaign", "policy", "truth", "measured", "ci_low", "ci_high", "covered", "proved"]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -353,7 +355,8 @@ def beats(study: pd.DataFrame, *, policy: str = "uplift", level: float = 0.95) -
     DataFrame
         One row another policy: `against`, `difference` (mean of the true values' differences, currency units for 1,000
         customers) with `ci_low`, `ci_high` (t interval over the campaigns), `won_share` (campaigns in which it earned
-        more) with `won_share_ci_low`, `won_share_ci_high` (Wilson).
+        more) with `won_share_ci_low`, `won_share_ci_high` (Wilson), and `proved_share` (campaigns that could prove it
+        by themselves) where the study has it.
 
     Examples
     --------
@@ -371,7 +374,10 @@ def beats(study: pd.DataFrame, *, policy: str = "uplift", level: float = 0.95) -
         low, high = wilson(won, len(gap), level=level)
         rows.append((other, gap.mean(), gap.mean() - wide, gap.mean() + wide, won / len(gap), float(low), float(high)))
     names = ["against", "difference", "ci_low", "ci_high", "won_share", "won_share_ci_low", "won_share_ci_high"]
-    return pd.DataFrame(rows, columns=names)
+    found = pd.DataFrame(rows, columns=names)
+    if policy == "uplift" and "proved" in study:
+        found["proved_share"] = found["against"].map(study.groupby("policy")["proved"].mean())
+    return found
 
 
 def interval_coverage(study: pd.DataFrame, *, policy: str = "uplift") -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -229,20 +230,17 @@ def scores(
     Returns
     -------
     DataFrame
-        One row a participant, one column a method.
+        One row a participant, one column a method; all missing where the models shall learn from a profit that is not
+        known.
 
     Raises
     ------
     ExperimentError
         An unknown `learn_from`.
-    NotAnswerable
-        Models shall learn from a profit that is not known.
     """
     if learn_from not in ("purchased", "profit"):
         raise ExperimentError(f"learn_from {learn_from!r}: take 'purchased' or 'profit'")
     outcome = trial.purchased if learn_from == "purchased" else trial.profit
     if not np.isfinite(outcome).all():
-        raise NotAnswerable(
-            "The profit of some participants is not known; give items.unit_margin, or learn_from purchased."
-        )
+        return pd.DataFrame(math.nan, index=range(len(trial)), columns=list(methods))
     return cross_fitted(trial.design.to_numpy(), trial.treated, outcome, methods=methods, parts=parts, seed=seed)
