@@ -38,6 +38,7 @@ from helpers.campaigns.contact_arms import (
     subscriber_value,
 )
 from helpers.campaigns.contact_messages import (
+    NO_CONSENT,
     message_values,
     set_scene,
     slot_prices,
@@ -168,7 +169,8 @@ def weekly_contacts(contacts: ir.Table, *, start: pd.Timestamp, most: int = 8, m
     table["share"] = table["person_weeks"] / table.groupby("channel")["person_weeks"].transform("sum")
     first = (table["channel"] != ALL).rename("first")
     table = table.assign(first=first).sort_values(["first", "channel", "messages"], ignore_index=True)
-    return table.loc[table["people"] >= min_cell, names].reset_index(drop=True)
+    shown = table.loc[table["people"] >= min_cell, names].reset_index(drop=True)
+    return missing(names, f"fewer than {min_cell} people got a message") if shown.empty else shown
 
 
 def _weeks(contacts: ir.Table, start: pd.Timestamp) -> ir.Table:
@@ -330,7 +332,8 @@ def consent(contacts: ir.Table, users: ir.Table | None, *, columns: str, min_cel
     users : Table or None
         One row a customer with consent flags; None: consent is unknown.
     columns : str
-        Which flag a channel needs, such as 'email: consent_email, push: consent_push'. Other channels: unknown.
+        Which flag a channel needs, such as 'email: consent_email, app: none' ('none': it needs none). Channels that
+        are not named: unknown.
     min_cell : int
         Channels with fewer people are left out.
 
@@ -368,7 +371,7 @@ def consent(contacts: ir.Table, users: ir.Table | None, *, columns: str, min_cel
     table = table.order_by("channel").execute()
     table = table[table["people"] >= min_cell].reset_index(drop=True)
     if table.empty:
-        return missing([*names, "incident_share"], "no messages were sent")
+        return missing([*names, "incident_share"], f"no channel reached {min_cell} people")
     return table.assign(incident_share=table["incidents"] / table["messages"])[[*names, "incident_share"]]
 
 
@@ -386,12 +389,12 @@ def incidents(table: pd.DataFrame) -> Estimate:
 
 
 def consent_columns(words: str) -> dict[str, str]:
-    """Channel → consent flag, from words such as 'email: consent_email'; '' gives none.
+    """Channel → consent flag, from words such as 'email: consent_email'; 'none' for a channel that needs no consent.
 
     >>> consent_columns("email: consent_email, push: consent_push")
     {'email': 'consent_email', 'push': 'consent_push'}
     """
-    flags = ("consent_email", "consent_push")
+    flags = ("consent_email", "consent_push", NO_CONSENT)
     found = {}
     for part in filter(None, (p.strip() for p in words.split(","))):
         channel, colon, column = (p.strip() for p in part.partition(":"))
@@ -408,11 +411,12 @@ def _with_consent(contacts: ir.Table, users: ir.Table | None, columns: dict[str,
     left = contacts.opted_out if "opted_out" in contacts.columns else ibis.literal(False)
     sent = contacts.select("contact_id", "user_id", "channel", "sent_at", left=left.cast("boolean").fill_null(False))
     known = {ch: col for ch, col in columns.items() if users is not None and col in users.columns}
-    if not known:
-        return sent.mutate(given=ibis.null("boolean"))
-    joined = sent.left_join(users.select("user_id", *dict.fromkeys(known.values())), "user_id").drop("user_id_right")
+    flags = list(dict.fromkeys(known.values()))
+    joined = sent.left_join(users.select("user_id", *flags), "user_id").drop("user_id_right") if known else sent
     cases = [(joined.channel == ch, joined[col].cast("boolean")) for ch, col in known.items()]
-    return joined.mutate(given=ibis.cases(*cases, else_=ibis.null("boolean"))).drop(*dict.fromkeys(known.values()))
+    cases += [(joined.channel == ch, True) for ch, col in columns.items() if col == NO_CONSENT]
+    given = ibis.cases(*cases, else_=ibis.null("boolean")) if cases else ibis.null("boolean")
+    return joined.mutate(given=given).drop(*flags)
 
 
 def _with_opt_outs(sent: ir.Table) -> ir.Table:
@@ -422,7 +426,9 @@ def _with_opt_outs(sent: ir.Table) -> ir.Table:
     return joined.mutate(after=(joined.sent_at > joined.out_at).fill_null(False))
 
 
-def quiet_hours(contacts: ir.Table, *, quiet_from: int, quiet_until: int, level: float = 0.95) -> pd.DataFrame:
+def quiet_hours(
+    contacts: ir.Table, *, quiet_from: int, quiet_until: int, level: float = 0.95, min_cell: int = 10
+) -> pd.DataFrame:
     """Messages in quiet hours and outside, with the opt-outs that they brought.
 
     An hour h is quiet from `quiet_from` on and before `quiet_until`; over midnight where `quiet_from` is the larger.
@@ -431,11 +437,13 @@ def quiet_hours(contacts: ir.Table, *, quiet_from: int, quiet_until: int, level:
     Parameters
     ----------
     contacts : Table
-        One row a message: `hour` (0…23), and `opted_out` where known.
+        One row a message: `user_id`, `hour` (0…23), and `opted_out` where known.
     quiet_from, quiet_until : int
         Hours, 0…23; equal hours mean that there is no quiet time.
     level : float
         Of the Wilson interval of the opt-out rate.
+    min_cell : int
+        Messages to fewer people are not shown.
 
     Returns
     -------
@@ -449,16 +457,16 @@ def quiet_hours(contacts: ir.Table, *, quiet_from: int, quiet_until: int, level:
 
     Examples
     --------
-    >>> sent = ibis.memtable({"hour": [23, 3, 12, 15], "opted_out": [1, 0, 0, 0]})
-    >>> quiet_hours(sent, quiet_from=22, quiet_until=8)[["time", "messages", "opt_outs"]].values.tolist()
+    >>> sent = ibis.memtable({"user_id": [1, 2, 3, 4], "hour": [23, 3, 12, 15], "opted_out": [1, 0, 0, 0]})
+    >>> quiet_hours(sent, quiet_from=22, quiet_until=8, min_cell=1)[["time", "messages", "opt_outs"]].values.tolist()
     [['quiet hours', 2, 1], ['other hours', 2, 0]]
     """
     if not (0 <= quiet_from <= 23 and 0 <= quiet_until <= 23):
         raise ExperimentError(f"quiet_from {quiet_from!r}, quiet_until {quiet_until!r}: take hours from 0 to 23")
-    by_hour = _hours(contacts)
-    if by_hour["messages"].sum() == 0:
+    by_hour = _hours(contacts, min_cell)
+    if by_hour.empty:
         names = ["time", "messages", "share", "opt_outs", "opt_out_rate", "opt_out_rate_ci_low", "opt_out_rate_ci_high"]
-        return missing(names, "no messages were sent")
+        return missing(names, by_hour.attrs["reason"])
     hour, wraps = by_hour["hour"], quiet_from > quiet_until
     late, early = hour >= quiet_from, hour < quiet_until
     by_hour["time"] = ((late | early) if wraps else (late & early)).map({True: "quiet hours", False: "other hours"})
@@ -467,28 +475,30 @@ def quiet_hours(contacts: ir.Table, *, quiet_from: int, quiet_until: int, level:
     )
     table = table.reset_index().assign(share=table["messages"].to_numpy() / by_hour["messages"].sum())
     rated = add_rate(table, successes="opt_outs", trials="messages", name="opt_out_rate", level=level)
-    return rated if "opted_out" in contacts.columns else rated.drop(columns=[c for c in rated if "opt_out" in c])
+    told = "opted_out" in contacts.columns and contacts.opted_out.notnull().any().execute()
+    return rated if told else rated.drop(columns=[c for c in rated if "opt_out" in c])
 
 
-def _hours(contacts: ir.Table) -> pd.DataFrame:
-    """One row an hour of the day: `hour`, `messages`, `opt_outs`."""
+def _hours(contacts: ir.Table, min_cell: int) -> pd.DataFrame:
+    """One row an hour of the day: `hour`, `messages`, `opt_outs`; empty where fewer people got a message."""
+    if contacts.user_id.nunique().execute() < min_cell:
+        return missing(["hour", "messages", "opt_outs"], f"fewer than {min_cell} people got a message")
     left = contacts.opted_out.cast("int64").fill_null(0) if "opted_out" in contacts.columns else ibis.literal(0)
     found = contacts.select(hour=_.hour.cast("int64"), left=left).group_by("hour")
     table = found.agg(messages=_.count(), opt_outs=_.left.sum()).execute().set_index("hour")
     return table.reindex(range(24), fill_value=0).rename_axis("hour").reset_index().astype("int64")
 
 
-def sends_by_hour(contacts: ir.Table) -> pd.DataFrame:
+def sends_by_hour(contacts: ir.Table, *, min_cell: int = 10) -> pd.DataFrame:
     """Share of the messages by hour of the day (study's time zone): `hour`, `messages`, `share`.
 
-    >>> sends_by_hour(ibis.memtable({"hour": [9, 9, 20, 21]})).iloc[9].tolist()
+    >>> sends_by_hour(ibis.memtable({"user_id": [1, 2, 2, 3], "hour": [9, 9, 20, 21]}), min_cell=1).iloc[9].tolist()
     [9.0, 2.0, 0.5]
     """
-    table = _hours(contacts)[["hour", "messages"]]
-    total = table["messages"].sum()
-    return (
-        table.assign(share=table["messages"] / total) if total else missing(["hour", "share"], "no messages were sent")
-    )
+    table = _hours(contacts, min_cell)[["hour", "messages"]]
+    if table.empty:
+        return missing(["hour", "messages", "share"], f"fewer than {min_cell} people got a message")
+    return table.assign(share=table["messages"] / table["messages"].sum())
 
 
 def checks(everyone: pd.DataFrame, users: pd.DataFrame, contacts: ir.Table, *, unit_cost: float | None) -> pd.DataFrame:

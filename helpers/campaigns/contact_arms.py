@@ -58,7 +58,7 @@ def people(tables: Mapping[str, ir.Table]) -> pd.DataFrame:
     table = outcome.merge(plan, on="campaign_id", how="left").merge(
         _opted_out(contacts), on=["campaign_id", "user_id"], how="left"
     )
-    known = "opted_out" in contacts.columns
+    known = "opted_out" in contacts.columns and contacts.opted_out.notnull().any().execute()
     table["opted_out"] = table["opted_out"].fillna(0).astype(float) if known else np.nan
     return table[list(PEOPLE)]
 

@@ -15,6 +15,8 @@ from helpers.findings import missing
 
 VALUES = ("message", "group", "people", "per_person", "effect", "error", "value", "sales", "unit_cost", "channel")
 VALUES += ("starts_at", "campaign_id", "arm")
+NO_CONSENT = "none"
+"""In place of a consent flag: the channel needs none, such as a voucher within the app."""
 PLACES = ("place", "response_share", "opt_out_rate", "lost_future")
 
 
@@ -206,7 +208,7 @@ def set_scene(
     group : str
         As in `message_values`.
     consent : mapping
-        Channel → consent flag; a channel without one counts as allowed (a voucher in the app, say).
+        Channel → consent flag, or 'none' where the channel needs none. Messages of other channels are not planned.
     min_cell : int
         Groups of fewer people are left out of the plan.
     """
@@ -215,9 +217,12 @@ def set_scene(
             return Scene(reason=table.attrs.get("reason", "nothing is known about the messages"))
     if users is None:
         return Scene(reason="there is no table users, so consent is unknown: nobody may be written to")
+    values = values[values["channel"].isin(set(consent))]
+    if values.empty:
+        return Scene(reason="for no channel of the messages is it known which consent it needs")
     messages = values.drop_duplicates("message")[["message", "channel", "unit_cost"]]
-    needed = [consent.get(c, "") for c in messages["channel"]]
-    if unknown := sorted({f for f in needed if f and f not in users.columns}):
+    needed = ["" if consent[c] == NO_CONSENT else consent[c] for c in messages["channel"]]
+    if unknown := sorted({f for f in needed if f and not _told(users, f)}):
         return Scene(reason=f"the table users has no {', '.join(unknown)}, so consent is unknown")
     audience = _audience(users, group, sorted(set(filter(None, needed))), min_cell)
     audience = audience[audience["feature"].isin(set(values["group"]))].reset_index(drop=True)
@@ -232,6 +237,10 @@ def set_scene(
         places["response_share"].to_numpy(float), places["lost_future"].to_numpy(float),
         places["opt_out_rate"].to_numpy(float),
     )  # fmt: skip
+
+
+def _told(users: ir.Table, flag: str) -> bool:
+    return flag in users.columns and bool(users[flag].notnull().any().execute())
 
 
 def _audience(users: ir.Table, group: str, flags: list[str], min_cell: int) -> pd.DataFrame:

@@ -111,6 +111,11 @@ def test_consent_words_that_cannot_be_read_are_refused(words):
         contact.consent_columns(words)
 
 
+def test_a_channel_that_needs_no_consent_is_allowed_and_one_without_a_word_unknown():
+    found = contact.consent(as_table(messages()), None, columns="post: none", min_cell=1).set_index("channel")
+    assert found.consent_unknown["post"] == 0 and found.consent_unknown["email"] == found.messages["email"]
+
+
 def test_consent_by_hand_with_an_opt_out():
     sent = pd.DataFrame({"contact_id": [1, 2, 3, 4], "user_id": [1, 1, 1, 2], "channel": ["email"] * 3 + ["push"]})
     sent = sent.assign(sent_at=[10, 20, 30, 40], opted_out=[False, True, False, None])
@@ -123,8 +128,8 @@ def test_consent_by_hand_with_an_opt_out():
 
 @pytest.mark.parametrize(("first", "until", "share"), [(22, 8, 10 / 24), (0, 6, 0.25), (5, 5, 0.0), (20, 0, 4 / 24)])
 def test_quiet_hours_wrap_over_midnight(first, until, share):
-    table = as_table(pd.DataFrame({"hour": range(24), "opted_out": False}))
-    found = contact.quiet_hours(table, quiet_from=first, quiet_until=until)
+    table = as_table(pd.DataFrame({"user_id": 1, "hour": range(24), "opted_out": False}))
+    found = contact.quiet_hours(table, quiet_from=first, quiet_until=until, min_cell=1)
     assert found.share.iloc[0] == pytest.approx(share) and found.share.sum() == pytest.approx(1)
 
 
@@ -164,6 +169,8 @@ def test_messages_without_campaigns_or_opt_outs():
     assert "campaign" in contact.overlap(bare).attrs["reason"]
     assert "campaign" in contact.overlap_matrix(bare).attrs["reason"]
     assert list(contact.quiet_hours(bare, quiet_from=22, quiet_until=8)) == ["time", "messages", "share"]
+    unknown = as_table(messages().assign(opted_out=pd.array([None] * 400, "boolean")))
+    assert list(contact.quiet_hours(unknown, quiet_from=22, quiet_until=8)) == ["time", "messages", "share"]
     assert (contact.consent(bare, None, columns=FLAGS).after_opt_out == 0).all()
 
 

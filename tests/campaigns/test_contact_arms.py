@@ -38,6 +38,9 @@ def test_people_of_the_tables_by_hand():
     assert found[["weeks", "orders", "margin", "contacts", "opted_out"]].values.tolist() == [
         [2, 0, 0, 0, 0], [2, 1, 4, 2, 1],
     ]  # fmt: skip
+    unknown = contacts.assign(opted_out=pd.array([None] * 3, "boolean"))
+    found = arms.people({name: as_table(t) for name, t in (given | {"contacts": unknown}).items()})
+    assert found.opted_out.isna().all() and found.margin.iloc[1:].isna().all()
     assert "assignments" in arms.people({"contacts": as_table(contacts)}).attrs["reason"]
 
 

@@ -1,5 +1,6 @@
 """What a message is worth: shrinkage by hand, places of a week, the scene, and the truth of a known campaign."""
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,7 +82,10 @@ def test_without_consent_nothing_may_be_planned():
     assert "consent is unknown" in messages.set_scene(values, None, PLACES, consent=CONSENT, **ask).reason
     bare = users.drop("consent_email")
     assert "no consent_email" in messages.set_scene(values, bare, PLACES, consent=CONSENT, **ask).reason
-    open_channel = messages.set_scene(values, bare, PLACES, consent={}, **ask)
+    blank = bare.mutate(consent_email=ibis.null("boolean"))
+    assert "no consent_email" in messages.set_scene(values, blank, PLACES, consent=CONSENT, **ask).reason
+    assert "which consent" in messages.set_scene(values, users, PLACES, consent={}, **ask).reason
+    open_channel = messages.set_scene(values, bare, PLACES, consent={"email": "none"}, **ask)
     assert open_channel.allowed.all() and open_channel.groups == ("old", "young")
 
 
