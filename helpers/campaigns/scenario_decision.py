@@ -366,6 +366,17 @@ def tornado(
     """
     if not 0 < level < 1:
         raise ExperimentError(f"level {level!r} is not between 0 and 1; take 0.8 for the middle 80 %")
+    start, rows = _bars(launches, level, carries, consent_factor)
+    table = pd.DataFrame(rows, columns=["assumption", "low", "high", "at_low", "at_high"])
+    table["base"] = start
+    table["from_"], table["to"] = table[["at_low", "at_high"]].min(axis=1), table[["at_low", "at_high"]].max(axis=1)
+    table["turns"] = (table.from_ < 0) & (table.to > 0)
+    order = (table.to - table.from_).sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+def _bars(launches: list[Launch], level: float, carries: tuple, consent_factor: tuple) -> tuple[float, list[tuple]]:
+    """The difference with all assumptions at their mean, and a row for each that goes from low to high."""
     drawn = [pieces(x) for x in launches]
     means = [d.mean() for d in drawn]
     kept = [{"carries": x.carries, "consent_value": x.consent_value} for x in launches]
@@ -381,12 +392,7 @@ def tornado(
     values = [f * launches[0].consent_value for f in consent_factor]
     ends = [_gap(launches, means, [k | {"consent_value": v} for k in kept]) for v in values]
     rows.append(("value of a consent", *values, *ends))
-    table = pd.DataFrame(rows, columns=["assumption", "low", "high", "at_low", "at_high"])
-    table["base"] = start
-    table["from_"], table["to"] = table[["at_low", "at_high"]].min(axis=1), table[["at_low", "at_high"]].max(axis=1)
-    table["turns"] = (table.from_ < 0) & (table.to > 0)
-    order = (table.to - table.from_).sort_values(ascending=False, kind="stable").index
-    return table.loc[order].reset_index(drop=True)
+    return start, rows
 
 
 WORDS = {

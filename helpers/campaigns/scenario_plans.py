@@ -150,12 +150,7 @@ def prepare(
         everyone, offer=plan.offer, per_week=plan.per_week, group_names=names, draws=draws, control=control,
         min_cell=min_cell, seed=seed,
     )  # fmt: skip
-    stretch = plan.weeks / found.weeks if plan.weeks else 1.0
-    if stretch > MOST_STRETCH:
-        raise NotAnswerable(
-            f"Plan {plan.name} runs {plan.weeks:g} weeks, but {found.offer!r} was tested for {found.weeks:g}: at most "
-            f"{MOST_STRETCH:g} times as long can be planned from it."
-        )
+    stretch = _stretch(plan, found)
     unit_cost = _message_cost(plan, found, everyone)
     weight = float(people.weight.iloc[0]) if "weight" in people else 1.0
     group = np.searchsorted(names, people.group.to_numpy(dtype=str))
@@ -174,6 +169,17 @@ def _check(**given: tuple[float, float, float]) -> None:
     for name, (value, low, high) in given.items():
         if not (math.isfinite(value) and low <= value <= high):
             raise ExperimentError(f"{name} {value!r}: take {low:g} to {high:g}")
+
+
+def _stretch(plan: Plan, found: Response) -> float:
+    """Planned weeks as a multiple of the tested ones."""
+    stretch = plan.weeks / found.weeks if plan.weeks else 1.0
+    if stretch > MOST_STRETCH:
+        raise NotAnswerable(
+            f"Plan {plan.name} runs {plan.weeks:g} weeks, but {found.offer!r} was tested for {found.weeks:g}: at most "
+            f"{MOST_STRETCH:g} times as long can be planned from it."
+        )
+    return stretch
 
 
 def _message_cost(plan: Plan, found: Response, everyone: pd.DataFrame) -> float:
