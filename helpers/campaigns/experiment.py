@@ -318,7 +318,7 @@ def verdicts_by_campaign(
     -------
     DataFrame
         One row a campaign and treated arm: `campaign_id`, `label`, `arm`, `sales_difference`, `difference` (incremental
-        profit), `ci_low`, `ci_high` (currency units a person), `verdict`. A faulty split gives *cannot tell*.
+        profit), `ci_low`, `ci_high` (currency units a person), `verdict`, `because`. A faulty split: *cannot tell*.
 
     Raises
     ------
@@ -338,13 +338,14 @@ def verdicts_by_campaign(
          label  sales_difference  difference      verdict
     0  aug · x               3.0         2.0  cannot tell
     """
-    columns = ["arm", "sales_difference", "difference", "ci_low", "ci_high", "verdict"]
+    columns = ["arm", "sales_difference", "difference", "ci_low", "ci_high", "verdict", "because"]
 
     def judge(users: pd.DataFrame) -> pd.DataFrame:
         profits = incremental_profit(users, control=control, level=level)
         split = sample_ratio_test(arm_counts(users))
-        words = verdict(profits, minimum_profit=minimum_profit, split=split).get("verdict")
-        return profits.rename(columns={"profit": "difference"}).assign(verdict=words)
+        judged = verdict(profits, minimum_profit=minimum_profit, split=split)
+        words = {name: judged[name] for name in ("verdict", "because")} if len(judged) else {}
+        return profits.rename(columns={"profit": "difference"}).assign(**words)
 
     table = overview(everyone, control=control, min_cell=min_cell)
     chosen = table[table.status == "experiment"] if len(table) else table
