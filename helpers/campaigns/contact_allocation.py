@@ -87,8 +87,8 @@ def allocate(scene: Scene, *, cap: int, budget: float = np.inf, whole: bool = Fa
     Returns
     -------
     Plan
-        With the prices of the limits (≥ 0): of one currency unit of budget; of consent of one more person (group ×
-        message; 0 where all may be reached); of one more message above the cap to one person (group).
+        With prices ≥ 0 of one currency unit of budget, of consent of one more person (group × message), and of one more
+        message above the cap to one person (group).
 
     Raises
     ------

@@ -115,15 +115,19 @@ def fit_curves(
     [0.2, 2.0]
     """
     f, y, v = np.asarray(per_week, float), np.atleast_2d(orders).astype(float), np.atleast_2d(errors).astype(float) ** 2
-    if len(f) < 3 or f[0] != 0 or (np.diff(f) <= 0).any():
-        raise ExperimentError(f"per_week {f.tolist()}: give the control with 0 first, then at least two rising doses")
     value, value_error = (np.broadcast_to(np.asarray(x, float), len(y)) for x in (order_value, order_value_error))
-    if not ((v > 0).all() and (value > 0).all()):
-        raise ExperimentError("errors and order_value: standard errors and the margin of an order are above 0")
+    _check_test(f, v, value)
     scales = np.geomspace(f[1] / 5, 5 * f[-1], SCALES)
     line = _lines(y, 1 / v, 1 - np.exp(-f[None, :] / scales[:, None]))
     left, people = (np.atleast_2d(x).astype(float)[:, 1:] for x in (opt_outs, users))
     return DoseFit(scales, *line, *_opt_out_curve(f[1:], left, people), value, value_error, float(f[-1]), float(weeks))
+
+
+def _check_test(f: np.ndarray, v: np.ndarray, value: np.ndarray) -> None:
+    if len(f) < 3 or f[0] != 0 or (np.diff(f) <= 0).any():
+        raise ExperimentError(f"per_week {f.tolist()}: give the control with 0 first, then at least two rising doses")
+    if not ((v > 0).all() and (value > 0).all()):
+        raise ExperimentError("errors and order_value: standard errors and the margin of an order are above 0")
 
 
 def _lines(y: np.ndarray, w: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
