@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from helpers.findings import Estimate, format_value, missing
+from helpers.findings import Estimate, Note, format_value, missing
 from helpers.scores import answers as read_answers
 from helpers.summary.indicators import BY_KEY, INDICATORS, Facts, definitions, gather, measure
 from helpers.summary.light_study import light_study
@@ -26,6 +26,7 @@ from helpers.summary.periods import (
     choose_period,
     days_of,
     like_for_like,
+    unreadable_periods,
     whole_months,
     whole_weeks,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "series",
     "span_table",
     "tally",
+    "target_notes",
     "total_interval",
     "trends",
     "unknown_targets",
@@ -284,6 +286,18 @@ def unknown_targets(found: Measured) -> list[str]:
 WORDS = ["group", "indicator", "value", "interval", "target", "light"]
 CHANGES = ["indicator", "against_last_period", "trend", "benchmark", "light_against_benchmark"]
 NO_LIGHT = "–"
+
+
+def target_notes(found: Measured) -> Note:
+    """What cannot be used of the table of targets, in one sentence: unknown indicators, periods that cannot be read."""
+    if found.targets.empty:
+        return Note("There is no table of targets, so no figure gets a light.")
+    unknown, odd = unknown_targets(found), unreadable_periods(found.targets)
+    said = [f"the scorecard has no indicator {', '.join(unknown[:5])}"] if unknown else []
+    said += [f"the period {', '.join(odd[:5])} is neither year, quarter nor month"] if odd else []
+    if not said:
+        return Note("Every target has its indicator and a period that can be read.")
+    return Note(f"Targets that are not used: {'; '.join(said)}.")
 
 
 def in_words(table: pd.DataFrame, *, currency: str = "") -> pd.DataFrame:

@@ -133,6 +133,13 @@ def test_words_for_people(found, card):
     assert said[1] == "Off target: NPS (25, target 90)." and scorecard.unknown_targets(found) == ["own_idea"]
 
 
+def test_targets_that_cannot_be_used_are_named(found):
+    assert "no indicator own_idea" in repr(scorecard.target_notes(found))
+    odd = FRAMES["targets"].assign(period="2017-W45", indicator=["nps", "orders", "buyers", "csat_rate"])
+    assert "period 2017-W45 is neither" in repr(scorecard.target_notes(judge(tables(targets=odd))))
+    assert "no table of targets" in repr(scorecard.target_notes(judge(tables(without=("targets",)))))
+
+
 def test_changes_in_words(found, card):
     trend = pd.DataFrame({"indicator": ["orders"], "trend": ["↗ rising"]})
     moves = scorecard.changes(card, trend=trend, currency="CNY").set_index("indicator")
