@@ -150,8 +150,8 @@ MOVES = [
     Move("50_experiment", (*FAST_TRIALS, ("level", 0.8)), FAST_TRIALS, "spend_effect", width, "more level widens"),
     Move(
         "51_uplift",
-        (*FAST_UPLIFT, ("budget_share", 0.5)),
         FAST_UPLIFT,
+        (*FAST_UPLIFT, ("budget_share", 0.5)),
         "policies",
         total("customers"),
         "a larger budget contacts more",
