@@ -376,15 +376,18 @@ def consent(contacts: ir.Table, users: ir.Table | None, *, columns: str, min_cel
 
 
 def incidents(table: pd.DataFrame) -> Estimate:
-    """Share of the messages that were sent without consent or after an opt-out; missing where all consent is unknown.
+    """Share of the messages that were sent without consent or after an opt-out; missing where most consent is unknown.
 
     >>> incidents(pd.DataFrame({"messages": [90, 10], "incident_share": [0.0, 0.5], "consent_unknown": [0, 0]})).value
     0.05
     """
     if table.empty:
         return Estimate.missing(table.attrs.get("reason", "no messages were sent"))
-    if (table["consent_unknown"] == table["messages"]).all():
-        return Estimate.missing("consent is unknown: no table users with a flag for these channels")
+    unknown = table["consent_unknown"].sum() / table["messages"].sum()
+    if unknown > 0.5:
+        return Estimate.missing(
+            f"consent is unknown for {unknown:.0%} of the messages; give users a flag for each channel"
+        )
     return Estimate(float((table["messages"] * table["incident_share"]).sum() / table["messages"].sum()))
 
 

@@ -102,7 +102,7 @@ def test_consent_against_pandas(seed):
 def test_without_users_all_consent_is_unknown():
     found = contact.consent(as_table(messages()), None, columns=FLAGS)
     assert (found.consent_unknown == found.messages).all() and not found.allowed.any()
-    assert "consent is unknown" in contact.incidents(found).reason
+    assert "consent is unknown for 100%" in contact.incidents(found).reason
 
 
 @pytest.mark.parametrize("words", ["email", "email: mail", "email consent_email", ": consent_push"])
