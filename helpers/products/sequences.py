@@ -337,7 +337,8 @@ def repeats(steps: pd.DataFrame, *, end: pd.Timestamp, days: int, min_cell: int)
     days : int
         The time within which the second one counts.
     min_cell : int
-        Items with fewer repeaters are left out.
+        Items with fewer repeaters are left out. The median needs twice as many repeaters, and the share within `days`
+        as many before that time, after it, and still waiting; both are missing otherwise.
 
     Returns
     -------
@@ -353,7 +354,8 @@ def repeats(steps: pd.DataFrame, *, end: pd.Timestamp, days: int, min_cell: int)
     for item, mine in first.groupby("item", sort=True):
         again = second.get(item, pd.Series(dtype=float)).reindex(mine["user"])
         if again.notna().sum() >= min_cell:
-            rows.append((item, len(mine), int(again.notna().sum()), *_waits(mine["time"], again, last, days)))
+            waits = _waits(mine["time"], again, last, days, min_cell)
+            rows.append((item, len(mine), int(again.notna().sum()), *waits))
     if not rows:
         return missing(REPEAT_COLUMNS, f"no item was taken again, in a later basket, by {min_cell} people")
     names = ["item", "buyers", "users", "median_days", *REPEAT_COLUMNS[-3:]]
@@ -376,14 +378,20 @@ def _end(end: pd.Timestamp) -> int:
     return int(pd.Timestamp(end).normalize().timestamp()) + DAY - 1
 
 
-def _waits(start: pd.Series, then: pd.Series, last: int, days: int) -> tuple:
-    """Median days of those who came, and the share within `days` by Kaplan–Meier with its interval."""
+def _waits(start: pd.Series, then: pd.Series, last: int, days: int, min_cell: int) -> tuple:
+    """Median days of those who came, and the share within `days` by Kaplan–Meier with its interval.
+
+    Each is None where it gives fewer than `min_cell` people away: half of those who came lie below the median.
+    """
     curve = _curve(start.to_numpy(), then.to_numpy(float), last)
-    at = happened_by(curve, [days])
-    known = at.iloc[0] if len(at) else {}
     came = (then.to_numpy(float) - start.to_numpy()) / DAY
-    middle = float(np.nanmedian(came)) if np.isfinite(came).any() else None
-    return middle, *(known.get(c) for c in ("share", "share_ci_low", "share_ci_high"))
+    came = came[np.isfinite(came)]
+    middle = float(np.median(came)) if len(came) >= 2 * min_cell else None
+    at = _told(curve, [days], min_cell)
+    later = int(curve.loc[curve["time"] > days, "events"].sum())
+    if at.empty or later < min_cell:
+        return middle, None, None, None
+    return middle, *at.iloc[0][["share", "share_ci_low", "share_ci_high"]]
 
 
 def _curve(start: np.ndarray, then: np.ndarray, last: int) -> pd.DataFrame:
@@ -510,7 +518,13 @@ def flows(good: pd.DataFrame, patterns: pd.DataFrame) -> pd.DataFrame:
 
 
 def waiting(
-    steps: pd.DataFrame, patterns: pd.DataFrame, *, end: pd.Timestamp, days: list[int], rows: int = 3
+    steps: pd.DataFrame,
+    patterns: pd.DataFrame,
+    *,
+    end: pd.Timestamp,
+    days: list[int],
+    min_cell: int,
+    rows: int = 3,
 ) -> pd.DataFrame:
     """How long after the first step does the second come? Kaplan–Meier from the first basket with the first item.
 
@@ -524,23 +538,55 @@ def waiting(
         The last day of the log; who has not taken the second by then is censored.
     days : list of int
         Times to look at.
+    min_cell : int
+        A time is told where at least so many people took the second since the time told before, and at least so many
+        still wait.
 
     Returns
     -------
     DataFrame
-        sequence, days, at_risk (people still waiting), share with share_ci_low and _ci_high: who has taken the second.
+        sequence, users (who took the first), days, share with share_ci_low and _ci_high: who has taken the second,
+        rounded so that one person does not show. Empty, with the reason, where no time may be told.
     """
-    columns = ["sequence", "days", "at_risk", "share", "share_ci_low", "share_ci_high"]
+    columns = ["sequence", "users", "days", "share", "share_ci_low", "share_ci_high"]
     two = patterns[patterns["length"] == 2].head(rows) if len(patterns) else patterns
     if two.empty:
         return missing(columns, patterns.attrs.get("reason", "no sequence of two steps passes every test"))
     tables = []
     for pattern in two["pattern"]:
         start, then = _first_then(steps, pattern[0][0], pattern[1][0])
-        share = happened_by(_curve(start, then, _end(end)), days)
+        share = _told(_curve(start, then, _end(end)), days, min_cell)
         tables.append(share.rename(columns={"time": "days"}).assign(sequence=arrows(pattern)))
     known = [t[columns] for t in tables if len(t)]
-    return pd.concat(known, ignore_index=True) if known else missing(columns, tables[0].attrs["reason"])
+    reason = f"between these times fewer than {min_cell} people took the second good, or are still waiting"
+    return pd.concat(known, ignore_index=True) if known else missing(columns, reason)
+
+
+def _told(curve: pd.DataFrame, times: list[int], min_cell: int) -> pd.DataFrame:
+    """The curve at the times that give no small group away: time, users, share with its interval.
+
+    Since the time told before, `min_cell` people took the second, and as many still wait. How many wait is not told: it
+    would say how few were censored in between. Rounded to steps of one person or more, the interval outwards.
+    """
+    share = happened_by(curve, times)
+    users = int(curve["at_risk"].iloc[0])
+    before = [curve[curve["time"] <= t] for t in share["time"]]
+    came = [int(part["events"].sum()) for part in before]
+    left = [users - n - int(part["censored"].sum()) for n, part in zip(came, before, strict=True)]
+    told: list[int] = []
+    for place, (n, waiting) in enumerate(zip(came, left, strict=True)):
+        if n - (came[told[-1]] if told else 0) >= min_cell and waiting >= min_cell:
+            told.append(place)
+    kept = share.iloc[told].drop(columns="at_risk").assign(users=users)
+    return kept if min_cell == 1 else _coarse(kept, users)
+
+
+def _coarse(table: pd.DataFrame, users: int) -> pd.DataFrame:
+    """A share and its interval in steps of 1/10, from 100 users on of 1/100, and so on; the interval outwards."""
+    steps = 10 ** int(np.log10(users))
+    share = (table["share"] * steps).round() / steps
+    low, high = (np.floor(table["share_ci_low"] * steps), np.ceil(table["share_ci_high"] * steps))
+    return table.assign(share=share, share_ci_low=low / steps, share_ci_high=high / steps)
 
 
 def _first_then(steps: pd.DataFrame, first: str, then: str) -> tuple[np.ndarray, np.ndarray]:

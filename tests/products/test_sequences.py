@@ -146,10 +146,31 @@ def test_items_with_few_repeaters_are_left_out():
 def test_waiting_by_hand():
     rows = [(1, 0, "a"), (1, 3, "b"), (2, 0, "b"), (2, 1, "a"), (2, 9, "b"), (3, 24, "a")]
     found = sq.patterns(steps(rows), **LIMITS)
-    table = sq.waiting(steps(rows), found, end=END, days=[2, 3, 7, 8], rows=1)
+    table = sq.waiting(steps(rows), found, end=END, days=[2, 3, 7, 8], min_cell=1, rows=1)
     # user 3 is censored after five days: of two still waiting at day 8 ... one is left
     assert arrows(found[found["length"] == 2]["pattern"].iloc[0]) == "a → b"
-    assert table["share"].round(4).tolist() == [0, 0.3333, 0.3333, 1.0] and table["at_risk"].tolist() == [3, 3, 1, 1]
+    # told is the time when one more came and one still waits: day 3, but neither day 7 nor day 8
+    assert table[["days", "users"]].values.tolist() == [[3, 3]] and table["share"].round(4).tolist() == [0.3333]
+
+
+def test_a_waiting_time_gives_no_small_group_away():
+    came = dict.fromkeys(range(12), 2) | dict.fromkeys(range(12, 16), 6) | dict.fromkeys(range(16, 30), 9)
+    rows = [(u, 0, "a") for u in range(120)] + [(u, day, "b") for u, day in came.items()]
+    found = sq.patterns(steps(rows), **LIMITS)
+    table = sq.waiting(steps(rows), found, end=END, days=[1, 2, 6, 9, 20], min_cell=10, rows=1)
+    # four people more on day 6, nobody on day 20: neither is told; 12 and 30 of 120, in whole percent
+    assert table[["days", "share"]].values.tolist() == [[2, 0.10], [9, 0.25]] and "at_risk" not in table.columns
+    assert sq.waiting(steps(rows), found, end=END, days=[9], min_cell=31, rows=1).attrs["reason"].startswith("between")
+    assert sq.waiting(steps(rows), found, end=END, days=[9], min_cell=91, rows=1).empty
+
+
+@pytest.mark.parametrize(("early", "late", "told"), [(10, 10, True), (9, 11, False), (11, 9, False)])
+def test_a_share_that_gives_few_repeaters_away_is_hidden(early, late, told):
+    rows = [(u, 0, "a") for u in range(40)] + [(u, 5, "a") for u in range(early)]
+    rows += [(early + u, 20, "a") for u in range(late)]
+    table = sq.repeats(steps(rows), end=END, days=9, min_cell=10)
+    assert table["users"].tolist() == [20] and table["within_rate"].notna().tolist() == [told]
+    assert sq.repeats(steps(rows), end=END, days=9, min_cell=11)["median_days"].isna().all()
 
 
 def test_flows_by_hand():
@@ -225,7 +246,7 @@ def test_degenerate_logs(rows):
     tables = [sq.describe(own), sq.length_counts(found), sq.null_summary(test.runs), sq.flows(good, found)]
     tables += [sq.next_items(own, max_gap_days=9, min_cell=10), sq.repeats(own, end=END, days=9, min_cell=10)]
     tables += [
-        sq.waiting(own, good, end=END, days=[1]),
+        sq.waiting(own, good, end=END, days=[1], min_cell=10),
         sq.longer(found),
         sq.readable(test.patterns),
         sq.next_matrix(tables[4]),
