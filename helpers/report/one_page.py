@@ -58,7 +58,7 @@ def _row(record: dict[str, str], pages: dict[str, str]) -> dict[str, str]:
     light = light.replace(" with these tables", "")
     return plain | {
         "kind": KINDS.get(plain["light"][:1], "grey"), "light": light, "needs": needs,
-        "number": pages.get(plain["indicator"], ""),
+        "number": pages.get(plain["indicator"], ""), "trend": plain["trend"].replace("no clear trend", "not clear"),
     }  # fmt: skip
 
 

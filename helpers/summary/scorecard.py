@@ -355,9 +355,7 @@ def changes(table: pd.DataFrame, *, trend: pd.DataFrame | None = None, currency:
             change_words(row),
             arrows.get(row["indicator"], NO_LIGHT),
             written(row["benchmark"], row["unit"], currency),
-            NO_LIGHT
-            if row["benchmark_light"] == GREY
-            else shown(row["benchmark_light"]).replace("target", "benchmark"),
+            _beside_benchmark(row["benchmark_light"]),
         )
         for row in measurable.to_dict("records")
     ]
@@ -408,11 +406,11 @@ def change_words(row: Mapping, name: str = "change") -> str:
 
     >>> row = {"unit": "money", "indicator": "orders", "change": 0.2, "change_ci_low": -0.05, "change_ci_high": 0.5}
     >>> change_words(row)
-    '+20.0 % (-5.0 % to +50.0 %)'
+    '+20.0 % (-5.0 to +50.0 %)'
     """
     ends = [row[name], row[f"{name}_ci_low"], row[f"{name}_ci_high"]]
     change, low, high = ("" if v is None or not np.isfinite(v) else _signed(v, row) for v in ends)
-    return "–" if not change else f"{change} ({low} to {high})" if low and high else change
+    return "–" if not change else f"{change} ({low.removesuffix(' %')} to {high})" if low and high else change
 
 
 def _signed(change: float, row: Mapping) -> str:
