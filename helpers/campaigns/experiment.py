@@ -210,8 +210,8 @@ def shared_level(users: pd.DataFrame, *, level: float) -> float:
     return 1 - (1 - level) / max(1, arm_counts(users).size - 1)
 
 
-def arms_words(effects: pd.DataFrame, *, value: str = "difference", form: str = "+.2f") -> str:
-    """Every treated arm with its number and interval, the highest first, for a sentence.
+def arms_words(effects: pd.DataFrame, *, value: str = "difference", form: str = "+.2f", scale: float = 1.0) -> str:
+    """Every treated arm with its number and interval, times `scale`, the highest first, for a sentence.
 
     >>> effects = pd.DataFrame({"arm": ["a", "b"], "difference": [1.0, 2.0], "ci_low": [-1.0, 1.0], "ci_high": [3, 3]})
     >>> arms_words(effects, form="+.1f")
@@ -220,9 +220,11 @@ def arms_words(effects: pd.DataFrame, *, value: str = "difference", form: str = 
     known = effects.dropna(subset=[value]) if len(effects) else effects
     if known.empty:
         return f"not computable, because {effects.attrs.get('reason', 'no arm can be compared')}"
-    ordered = known.astype({value: float}).sort_values(value, ascending=False, kind="stable")
+    ordered = known.sort_values(value, ascending=False, kind="stable", key=lambda column: column.astype(float))
+    numbers = scale * ordered[[value, "ci_low", "ci_high"]].astype(float).to_numpy()
     return "; ".join(
-        f"{r.arm} {getattr(r, value):{form}} ({r.ci_low:{form}} to {r.ci_high:{form}})" for r in ordered.itertuples()
+        f"{arm} {mean:{form}} ({low:{form}} to {high:{form}})"
+        for arm, (mean, low, high) in zip(ordered.arm, numbers, strict=True)
     )
 
 
@@ -517,11 +519,11 @@ def coverage_study(
 
 
 def _trial(users: pd.DataFrame, level: float) -> dict:
-    spend, treated = users["spend"].to_numpy(float), (users["arm"] != "control").to_numpy()
+    arms, spend, y0, y1 = (users[name].to_numpy() for name in ("arm", "spend", "y0", "y1"))
+    treated = arms.astype(str) != "control"
     row = welch_row(spend[treated], spend[~treated], level=level)
-    untouched = users["y0"].to_numpy(float)
-    alarm = welch_row(untouched[treated], untouched[~treated], level=level).get("p_value", math.nan)
-    return row | {"truth": float((users["y1"] - users["y0"]).mean()), "aa_alarm": alarm}
+    alarm = welch_row(y0[treated], y0[~treated], level=level).get("p_value", math.nan)
+    return row | {"truth": float((y1 - y0).mean()), "aa_alarm": alarm}
 
 
 def promises(study: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:

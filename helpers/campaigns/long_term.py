@@ -123,17 +123,40 @@ def with_long_term_truth(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFra
     return joined.assign(covered=(joined.ci_low <= joined.net_truth) & (joined.net_truth <= joined.ci_high))
 
 
-def deepest_dip(table: pd.DataFrame) -> tuple[Estimate, dict]:
-    """The campaign with the lowest later effect, for a finding: its later effect, and the words around it.
+def deepest_dip(
+    table: pd.DataFrame, everyone: pd.DataFrame, *, control: str = "control", level: float = 0.95
+) -> tuple[Estimate, dict]:
+    """The arm with the lowest later effect, for a finding: its later effect, and the words around it.
 
-    >>> table = pd.DataFrame({"label": ["nov · x"], "in_window": [9.0], "later": [-6.0], "later_ci_low": [-8.0],
-    ...                       "later_ci_high": [-4.0], "net": [3.0], "reading": ["cannot tell"]})
-    >>> value, words = deepest_dip(table)
-    >>> value.value, words["label"], words["net"]
-    (-6.0, 'nov · x', 3.0)
+    The lowest of m effects was picked because it is low. So its interval has the level 1 − (1 − level)/m (Bonferroni):
+    with chance `level` such intervals of all m arms hold together, and the picked one, too.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `long_term`.
+    everyone, control, level
+        As in `long_term`.
+
+    Returns
+    -------
+    (Estimate, dict)
+        The later effect (currency units a person), and `campaign`, `arm`, `arms` (m), `in_window`, `net`, `truth`.
+
+    Examples
+    --------
+    >>> everyone = pd.DataFrame({"campaign_id": "nov", "arm": ["control"] * 3 + ["x"] * 3, "starts_at": 1,
+    ...     "randomised": True, "purchased": 1, "spend": [0.0, 2, 4, 6, 8, 10], "spend_later": [6.0, 8, 10, 0, 1, 2]})
+    >>> value, words = deepest_dip(long_term(everyone, min_cell=1), everyone)
+    >>> value.value, words["campaign"], words["arms"], words["net"]
+    (-7.0, 'nov', 1, -1.0)
     """
     if table.empty:
         return Estimate.missing(table.attrs.get("reason", "no experiment")), {"truth": None}
     row = table.loc[table["later"].astype(float).idxmin()]
-    words = {k: float(row[k]) for k in ("in_window", "net")} | {"label": row["label"], "truth": row.get("later_truth")}
-    return Estimate(float(row["later"]), float(row["later_ci_low"]), float(row["later_ci_high"])), words
+    users = everyone[everyone["campaign_id"] == row["campaign_id"]]
+    found = welch(users, outcome="spend_later", control=control, level=1 - (1 - level) / len(table))
+    wide = found[found["arm"] == row["arm"]].iloc[0]
+    words = {k: float(row[k]) for k in ("in_window", "net")} | {"campaign": row["campaign_id"], "arm": row["arm"]}
+    words |= {"arms": len(table), "truth": row.get("later_truth")}
+    return Estimate(float(wide["difference"]), float(wide["ci_low"]), float(wide["ci_high"])), words

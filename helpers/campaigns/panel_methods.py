@@ -266,6 +266,18 @@ def panel_estimates(panel: pd.DataFrame, *, treated: str, level: float = 0.95) -
     return pd.DataFrame(rows, columns=names)
 
 
+def rank_words(estimates: pd.DataFrame, *, method: str) -> str:
+    """The p-value of one method of `panel_estimates` in words, for a sentence.
+
+    >>> rank_words(pd.DataFrame({"method": ["m"], "p_value": [0.25], "placebos": [3]}), method="m")
+    'p = 0.25 among 3 placebos'
+    """
+    row = estimates[estimates["method"] == method] if len(estimates) else estimates
+    if row.empty:
+        return "no placebos"
+    return f"p = {row.p_value.iloc[0]:.2f} among {row.placebos.iloc[0]} placebos"
+
+
 def panel_study(
     simulate: Callable[..., pd.DataFrame],
     *,

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from helpers.campaigns.errors import ExperimentError
 from helpers.campaigns.long_term import deepest_dip, long_term, with_long_term_truth
@@ -36,14 +37,23 @@ def test_a_log_that_ends_too_early_tells_nothing():
     table = long_term(everyone(1).assign(later_seen_share=0.5))
     assert "the log ends" in table.attrs["reason"]
     assert with_long_term_truth(table, missing(["x"], "real")).empty
-    assert "the log ends" in deepest_dip(table)[0].reason
+    assert "the log ends" in deepest_dip(table, everyone(1))[0].reason
 
 
 def test_the_deepest_dip():
     table = pd.concat([everyone(1), everyone(2, early=0.0).assign(campaign_id="oct")])
-    value, words = deepest_dip(long_term(table))
-    assert words["label"] == "nov · x"
+    value, words = deepest_dip(long_term(table), table)
+    assert (words["campaign"], words["arm"], words["arms"]) == ("nov", "x", 2)
     assert value.ci_low < -20 < value.ci_high
+
+
+def test_the_picked_dip_has_the_interval_of_two_looks():
+    table = pd.concat([everyone(1), everyone(2, early=0.0).assign(campaign_id="oct")])
+    here = everyone(1)
+    a, b = (here.spend_later[here.arm == arm] for arm in ("x", "control"))
+    wide = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.975)
+    found = deepest_dip(long_term(table), table)[0]
+    assert (found.ci_low, found.ci_high) == pytest.approx((wide.low, wide.high))
 
 
 def test_nothing_to_compare():
