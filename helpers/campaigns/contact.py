@@ -58,13 +58,20 @@ from helpers.campaigns.contact_response import (
     true_profit,
     whole_cap,
 )
-from helpers.campaigns.contact_simulation import frequency_study, grade, simulate_frequency, study_summary
+from helpers.campaigns.contact_simulation import (
+    FrequencyTruth,
+    frequency_study,
+    grade,
+    simulate_frequency,
+    study_summary,
+)
 from helpers.campaigns.errors import ExperimentError
 from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate
 from helpers.study import nearest
 
 __all__ = [
+    "FrequencyTruth",
     "Scene",
     "against_first_come",
     "allocate",

@@ -21,7 +21,9 @@ class FrequencyTruth:
 
     A person orders about `base` times in `weeks` weeks, people differ (gamma with shape `spread`); f messages a week
     add one order with probability ceiling·(1 − e^(−f/scale)); each message makes him opt out with probability
-    `opt_out`·f^`power`. An order earns a gamma-distributed margin with mean `order_value`. Money in currency units.
+    `opt_out`·f^`power`. An order earns a gamma-distributed margin with mean `order_value`. With the chance `put_off`·f
+    a person is annoyed and gives up all orders of the test; the fitted curves have no term for that. Money in currency
+    units.
     """
 
     doses: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0, 7.0)
@@ -36,6 +38,7 @@ class FrequencyTruth:
     weeks: int = 4
     unit_cost: float = 0.05
     future_value: float = 60.0
+    put_off: float = 0.0
 
     def added(self, dose: np.ndarray) -> np.ndarray:
         """Chance of an added order."""
@@ -51,7 +54,7 @@ class FrequencyTruth:
         each = self.opt_out * dose**self.power
         sent = np.where(each > 0, self.leave(dose) / np.where(each > 0, each, 1), dose * self.weeks)
         cost = self.unit_cost * sent + self.future_value * self.leave(dose)
-        return self.order_value * self.added(dose) - cost
+        return self.order_value * (self.added(dose) - self.base * self.put_off * dose) - cost
 
     @property
     def best(self) -> float:
@@ -117,6 +120,8 @@ def _orders(rng, tests: int, people: int, truth: FrequencyTruth) -> tuple[np.nda
     dose = np.array(truth.doses)
     size = (tests, len(dose), people)
     own = rng.negative_binomial(truth.spread, truth.spread / (truth.spread + truth.base), size)
+    if truth.put_off:
+        own *= rng.random(size) >= truth.put_off * dose[None, :, None]
     own += rng.random(size) < truth.added(dose)[None, :, None]
     spread = np.maximum(own.std(axis=2, ddof=1), 1e-9)
     return own.mean(axis=2), spread / np.sqrt(people), own.sum(axis=(1, 2))
@@ -137,18 +142,19 @@ def frequency_study(
     Returns
     -------
     DataFrame
-        One row a test: `people` (all arms together), `cap`, `ci_low`, `ci_high`, `truth` (messages a week),
-        `within_one` (is the cap within one message a week of the truth?), `covered`, and `profit_share` (the true
-        profit at the found cap as a share of the best).
+        One row a test: `people` (an arm), `put_off` (true share of the own orders lost for each message a week),
+        `cap`, `ci_low`, `ci_high`, `truth` (messages a week), `within_one` (is the cap within one message a week of the
+        truth?), `covered`, and `profit_share` (the true profit at the found cap as a share of the best).
     """
     truth = truth or FrequencyTruth()
     drawn = simulate_frequency(experiments, people, seed=seed, truth=truth)
     fit = fit_curves(np.array(truth.doses), **drawn, weeks=truth.weeks)
     found = caps(fit, unit_cost=truth.unit_cost, future_value=truth.future_value, level=level)
     table = pd.DataFrame(found, columns=["cap", "ci_low", "ci_high"])
-    table.insert(0, "people", people * len(truth.doses))
     best, half = truth.best, STEP / 2  # an end of the interval stands for half a step of the search on either side
     return table.assign(
+        people=people,
+        put_off=truth.put_off,
         truth=best,
         within_one=(table["cap"] - best).abs() <= 1,
         covered=(table["ci_low"] - half <= best) & (best <= table["ci_high"] + half),
@@ -166,19 +172,25 @@ def grade(study: pd.DataFrame, *, column: str) -> Estimate:
 
 
 def study_summary(*studies: pd.DataFrame) -> pd.DataFrame:
-    """One row a study: `people` (all arms), `tests`, `within_one_share`, `covered_share`, mean `profit_share`, and the
-    mean `width` of the interval (messages a week).
+    """Mean of each study, one row a study: how well the cap is found.
+
+    Returns
+    -------
+    DataFrame
+        `people_an_arm`, `orders_put_off_rate` (true, for each message a week), `tests`, `within_one_share`,
+        `covered_share`, `error` (cap less the truth) and `width` of the interval (messages a week), `profit_share`.
     """
     rows = [
         (
             int(s["people"].iloc[0]),
+            float(s["put_off"].iloc[0]),
             len(s),
-            float(s["within_one"].mean()),
-            float(s["covered"].mean()),
-            float(s["profit_share"].mean()),
+            *(float(s[name].mean()) for name in ("within_one", "covered")),
+            float((s["cap"] - s["truth"]).mean()),
             float((s["ci_high"] - s["ci_low"]).mean()),
+            float(s["profit_share"].mean()),
         )
         for s in studies
     ]
-    names = ["people", "tests", "within_one_share", "covered_share", "profit_share", "width"]
-    return pd.DataFrame(rows, columns=names)
+    names = ["people_an_arm", "orders_put_off_rate", "tests", "within_one_share", "covered_share", "error", "width"]
+    return pd.DataFrame(rows, columns=[*names, "profit_share"])

@@ -6,7 +6,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from helpers.campaigns import contact_response as response
-from helpers.campaigns.contact_simulation import FrequencyTruth, frequency_study, simulate_frequency
+from helpers.campaigns.contact_simulation import FrequencyTruth, frequency_study, simulate_frequency, study_summary
 from helpers.campaigns.errors import ExperimentError
 from helpers.findings import Estimate, missing
 
@@ -168,6 +168,21 @@ def test_the_simulated_orders_are_those_that_were_asked_for():
     assert drawn["orders"].mean(axis=0) == pytest.approx(expected, abs=0.01)
     assert drawn["orders"].std(axis=0) == pytest.approx(drawn["errors"].mean(axis=0), rel=0.5)
     assert drawn["opt_outs"].mean(axis=0) / 5000 == pytest.approx(truth.leave(np.array(truth.doses)), abs=0.005)
+
+
+def test_orders_put_off_are_lost_and_lower_the_true_cap():
+    truth = FrequencyTruth(base=0.4, ceiling=0.0, put_off=0.05, order_value=10.0, unit_cost=0.0, future_value=0.0)
+    assert truth.profit(np.array([0.0, 2.0])) == pytest.approx([0, -10 * 0.4 * 0.05 * 2]) and truth.best == 0
+    drawn = simulate_frequency(20, 5000, seed=2, truth=truth)
+    assert drawn["orders"].mean(axis=0) == pytest.approx(0.4 * (1 - 0.05 * np.array(truth.doses)), abs=0.01)
+
+
+def test_where_messages_cost_own_orders_the_cap_is_low_but_near():
+    truth = FrequencyTruth(put_off=0.016)
+    study = frequency_study(200, people=4000, seed=3, truth=truth)
+    table = study_summary(study).iloc[0]
+    assert table.error < 0 and table.covered_share < 0.95  # the curves have no term for it
+    assert table.within_one_share > 0.95 and table.profit_share > 0.97 and table.people_an_arm == 4000
 
 
 def test_a_study_needs_tests_and_people():
