@@ -97,7 +97,7 @@ def follow(
     >>> plan = ibis.memtable({"campaign_id": ["c"], "starts_at": [0], "ends_at": [9]})
     >>> lines = ibis.memtable({"user_id": [1], "quantity": [1], "unit_price": [5.0], "timestamp": [0]})
     >>> follow("c", assignments=who, campaigns=plan, orders=lines, strict=False).table.attrs["reason"]
-    "Fewer than 10 people were reached by 'c', or were not."
+    "Fewer than 10 people were reached by 'c', or were not"
     """
     try:
         people = reached(

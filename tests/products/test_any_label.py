@@ -66,5 +66,5 @@ def test_any_label_passes_every_table_and_chart_of_the_feedback(kind):
     drawn += [charts.bars(made["loss"], x="line", y="loss", horizontal=True, y_label="y", **words)]
     pages = [show(table, rows=50)._repr_html_() for table in made.values()] + [chart.svg() for chart in drawn]
     assert all(mark not in page for page in pages for mark in ("<script", "<img", "onerror=alert(1)>"))
-    assert all(len(page) < 30_000 for page in pages)
+    assert all(len(page) < 40_000 for page in pages)  # what a report allows a chart
     assert set(every["line"]) == set(LABELS[kind])
