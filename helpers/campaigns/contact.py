@@ -36,6 +36,7 @@ from helpers.campaigns.contact_arms import (
     order_value,
     people,
     subscriber_value,
+    value_origin,
 )
 from helpers.campaigns.contact_messages import (
     NO_CONSENT,
@@ -119,6 +120,7 @@ __all__ = [
     "true_slots",
     "true_values",
     "usual_plans",
+    "value_origin",
     "weekly_contacts",
     "weekly_load",
     "whole_cap",

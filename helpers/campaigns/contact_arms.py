@@ -350,8 +350,8 @@ def subscriber_value(users: pd.DataFrame, *, unit_cost: float | None, level: flo
     if users["margin"].isna().any():
         return Estimate.missing("the margin of the orders is not known; give items with unit_margin")
     value = order_value(users)
-    if value.value is None:
-        return value
+    if value.value is None or value.value <= 0:
+        return Estimate.missing(value.reason or "the orders of the test earned no margin")
     earned = (users["orders"] * value.value - users["contacts"] * unit_cost) / users["weeks"]
     two = pd.DataFrame({"arm": np.where(users["per_week"] > 0, "messages", "control"), "earned": earned})
     found = welch(two, outcome="earned", level=level)
@@ -372,6 +372,23 @@ def believed_value(worth: Estimate, *, value_per_week: float = -1.0) -> Estimate
     if worth.value is None:
         return worth
     return Estimate(*(max(x, 0.0) for x in (worth.value, worth.ci_low, worth.ci_high)))
+
+
+def value_origin(worth: Estimate, *, currency: str, value_per_week: float = -1.0) -> str:
+    """Where the value of a subscriber comes from, in words for a finding.
+
+    >>> value_origin(Estimate(2.5, -1.0, 4.0), currency="CNY")
+    'an estimated 2.5 CNY a week (0.0 to 4.0)'
+    >>> value_origin(Estimate(2.5, -1.0, 4.0), currency="CNY", value_per_week=3)
+    'a given 3.0 CNY a week'
+    """
+    if value_per_week >= 0:
+        return f"a given {value_per_week:,.1f} {currency} a week"
+    believed = believed_value(worth)
+    if believed.value is None:
+        return f"not known: {believed.reason}"
+    interval = f"{believed.ci_low:,.1f} to {believed.ci_high:,.1f}"
+    return f"an estimated {believed.value:,.1f} {currency} a week ({interval})"
 
 
 def lost_value(believed: Estimate, *, horizon_weeks: int) -> Estimate:

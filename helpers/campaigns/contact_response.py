@@ -401,7 +401,7 @@ def reading(found: Estimate, most: float) -> str:
     if found.ci_low <= 0 and found.ci_high >= most:
         return "cannot tell: the interval holds every dose tested"
     if found.ci_high >= most:
-        return f"at least {found.ci_low:.2g}; the test is too small to say how many more"
+        return f"at least {found.ci_low:.2g}; how many more, this test cannot say"
     return f"at most {found.ci_high:.2g}; perhaps none" if found.ci_low <= 0 else (
         f"between {found.ci_low:.2g} and {found.ci_high:.2g}"
     )  # fmt: skip
