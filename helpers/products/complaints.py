@@ -294,8 +294,9 @@ def expected_loss(
     rng = np.random.default_rng(seed)
     chance = rng.uniform(leave_low, leave_high, draws)
     worth = np.maximum(rng.normal(value.value, (value.ci_high - value.ci_low) / 3.92, draws), 0)
-    drawn = rng.gamma(counts + 0.5, size=(draws, len(counts))) * (chance * worth)[:, None]
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    # the total is drawn first: it has the same interval beside topics and beside lines
+    drawn = rng.gamma(counts[::-1, None] + 0.5, size=(len(counts), draws))[::-1] * chance * worth
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=1)
     mean = counts * (leave_low + leave_high) / 2 * value.value
     table = pd.DataFrame({"complaints": counts, "loss": mean, "ci_low": low, "ci_high": high})
     table.insert(0, of, [*shown[of], "all complaints"])

@@ -80,6 +80,15 @@ def count_orders(orders: ir.Table | None) -> pd.DataFrame:
     return table if len(table) else missing(["month", "orders"], "there are no orders")
 
 
+def per_what(orders: pd.DataFrame) -> str:
+    """The unit of the complaint rate.
+
+    >>> per_what(pd.DataFrame({"orders": [3]}))
+    'per 1,000 orders'
+    """
+    return "per 1,000 orders" if len(orders) else "per 1,000 answers"
+
+
 def complaint_rate(table: pd.DataFrame, orders: pd.DataFrame, *, min_cell: int = 1, level: float = 0.95) -> Estimate:
     """Complaints received per 1,000 orders; without orders per 1,000 answers. Exact Poisson interval.
 
@@ -104,12 +113,11 @@ def scores(table: pd.DataFrame, orders: pd.DataFrame, *, min_cell: int = 1, leve
     """
     if table.empty:
         return missing(SCORES, _reason(table))
-    per = "per 1,000 orders" if len(orders) else "per 1,000 answers"
     rows = []
     for name, column, unit, found in (
         ("recommendation (NPS)", "nps", "points", nps(table, level=level)),
         ("satisfaction (CSAT)", "rating", "share of answers", csat(table, level=level)),
-        ("complaints", "complaint", per, complaint_rate(table, orders, min_cell=min_cell, level=level)),
+        ("complaints", "complaint", per_what(orders), complaint_rate(table, orders, min_cell=min_cell, level=level)),
     ):
         known = table if column == "complaint" else table[table[column].notna()]
         effective = None if column == "complaint" else _effective(known, column)
