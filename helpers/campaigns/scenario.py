@@ -22,6 +22,7 @@ from helpers.campaigns.scenario_decision import (
     tornado,
     unit_normal_loss,
     usual_effect,
+    worth_of_test,
 )
 from helpers.campaigns.scenario_inputs import customers, offers, past_effects, past_participants
 from helpers.campaigns.scenario_launches import coverage, launch_study, launch_summary
@@ -73,6 +74,7 @@ __all__ = [
     "true_difference",
     "unit_normal_loss",
     "usual_effect",
+    "worth_of_test",
 ]
 
 

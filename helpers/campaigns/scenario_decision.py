@@ -149,14 +149,15 @@ def second_opinion(launches: list[Launch], *, usual: Estimate, level: float = 0.
     -------
     DataFrame
         One row a view: `view`, `difference` of the long-run profit (first plan less second) with its interval,
-        `first_better_share`, `expected_regret` of the better choice (currency units). Without `usual` only the first.
+        `first_better_share`, `expected_regret` of the better choice (currency units). Without `usual`, or where both
+        plans make the same offer (what offers earn says nothing about whom to reach), only the first.
     """
     tables = [expected(x).profit_long_run.to_numpy() for x in launches]
     gap = tables[0] - tables[1]
-    views = {"these two tests alone": gap}
-    if usual.value is not None:
+    views = {"the tests alone": gap}
+    if usual.value is not None and len({x.response.offer for x in launches}) > 1:
         scale = usual.value * math.sqrt(sum((len(x.reached) * x.weight) ** 2 for x in launches))
-        views["and what offers usually earn here"] = sceptical(gap, scale=scale)
+        views["the tests and what offers usually earn here"] = sceptical(gap, scale=scale)
     rows = []
     for name, drawn in views.items():
         low, high = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])
@@ -216,14 +217,38 @@ def information_value(difference: np.ndarray, *, shares: tuple[float, ...] = (1.
     if len(drawn) < 2:
         return missing(names, "fewer than two draws")
     mean, error = float(drawn.mean()), float(drawn.std(ddof=1))
+    return pd.DataFrame([(_test(r), r, _worth(mean, error, r)) for r in shares], columns=names)
+
+
+def _test(share: float) -> str:
     words = {1.0: "perfect information", 0.5: "a test as large as the last", 0.0: "no test"}
-    rows = [(words.get(r, f"a test that takes {r:.0%} of the variance"), r, _worth(mean, error, r)) for r in shares]
-    return pd.DataFrame(rows, columns=names)
+    return words.get(share, f"a test that takes {share:.0%} of the variance")
 
 
 def _worth(mean: float, error: float, share: float) -> float:
     scale = error * math.sqrt(share)
     return scale * unit_normal_loss(abs(mean) / scale) if scale > 0 else 0.0
+
+
+def worth_of_test(
+    launches: list[Launch], *, outcome: str = "profit_long_run", shares: tuple[float, ...] = (1.0, 0.5)
+) -> pd.DataFrame:
+    """`information_value` for the choice between all plans and doing nothing.
+
+    With the drawn profits π_k of the choices and their means μ_k, a test that takes away the share r of the variance is
+    worth E max_k(μ_k + √r(π_k − μ_k)) − max_k μ_k. Two normal choices give information_value's formula. Where no plan
+    can beat doing nothing, a test is worth 0, however unlike the plans are.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `information_value`; with r = 1 the worth is the lowest expected regret of `decision`.
+    """
+    drawn = np.stack([np.zeros(len(launches[0].opted_out)), *(expected(x)[outcome] for x in launches)], axis=1)
+    mean = drawn.mean(axis=0)
+    seen = [(mean + math.sqrt(r) * (drawn - mean)).max(axis=1).mean() - mean.max() for r in shares]
+    rows = [(_test(r), r, max(0.0, float(v))) for r, v in zip(shares, seen, strict=True)]
+    return pd.DataFrame(rows, columns=["test", "variance_taken_share", "worth"])
 
 
 def both_horizons(launches: list[Launch], *, level: float = 0.95) -> pd.DataFrame:
@@ -251,7 +276,7 @@ def advice(choices: pd.DataFrame, worth: pd.DataFrame, *, test_cost: float, curr
     choices : DataFrame
         From `decision`, one horizon.
     worth : DataFrame
-        From `information_value`, with the row of a test as large as the last.
+        From `worth_of_test`, with the row of a test as large as the last.
     test_cost : float
         What another test would cost, currency units.
     currency : str
@@ -262,16 +287,16 @@ def advice(choices: pd.DataFrame, worth: pd.DataFrame, *, test_cost: float, curr
     >>> choices = decision({"plan A": np.array([4.0, 2.0]), "plan B": np.array([1.0, 1.0])})
     >>> worth = pd.DataFrame({"variance_taken_share": [0.5], "worth": [0.2]})
     >>> advice(choices, worth, test_cost=1.0, currency="CNY")  # doctest: +ELLIPSIS
-    'Choose plan A: it is the best choice with probability more than 99 %, and its expected regret is 0 CNY. Another...'
+    'By the tests alone, choose plan A: it is the best choice with probability more than 99 %, and its expected...'
     """
     if choices.empty:
         return f"No decision: {choices.attrs.get('reason', 'no draws')}."
     best = choices.iloc[0]
     unit = f" {currency}" if currency else ""
-    what = "Do nothing" if best.choice == NOTHING else f"Choose {best.choice}"
+    what = "do nothing" if best.choice == NOTHING else f"choose {best.choice}"
     chance = "more than 99 %" if best.best_share > 0.99 else f"{100 * best.best_share:.0f} %"
     said = (
-        f"{what}: it is the best choice with probability {chance}, and its expected regret is "
+        f"By the tests alone, {what}: it is the best choice with probability {chance}, and its expected regret is "
         f"{best.expected_regret:,.0f}{unit}."
     )
     half = worth[worth.variance_taken_share == 0.5] if len(worth) else worth
@@ -279,7 +304,7 @@ def advice(choices: pd.DataFrame, worth: pd.DataFrame, *, test_cost: float, curr
         return said
     gain = float(half.worth.iloc[0])
     pays = "is worth its cost" if gain > test_cost else "would cost more than it can bring"
-    return f"{said} Another test as large as the last {pays}: {gain:,.0f}{unit} against {test_cost:,.0f}."
+    return f"{said} Another test as large as the last {pays}: {gain:,.0f}{unit} against {test_cost:,.0f}{unit}."
 
 
 PIECES = ("base", "added", "margin", "margin_gap", "later", "opted_out")

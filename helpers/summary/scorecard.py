@@ -516,7 +516,7 @@ def sentences(table: pd.DataFrame, found: Measured, *, currency: str = "") -> pd
     bare = int((table["because"] == "no target").sum())
     third = (
         f"{count[GREY]} indicators have no light: {bare} have no target, {count[GREY] - bare} are not measurable here. "
-        f"By chance alone at most {expected:.1f} red lights are expected."
+        f"If every true value stood exactly on its target, chance would make about {expected:.1f} lights red."
     )
     if judged.empty:
         first = f"{found.period.label}: no indicator has a target, so there is no light."

@@ -1,5 +1,7 @@
 """Regret by hand, the value of information by its formula, and the tornado against the full calculation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,7 @@ from helpers.campaigns.scenario_decision import (
     tornado,
     unit_normal_loss,
     usual_effect,
+    worth_of_test,
 )
 from helpers.campaigns.scenario_plans import Plan, expected, prepare
 from helpers.findings import Estimate
@@ -39,7 +42,7 @@ def test_regret_by_hand():
 def test_nothing_is_best_when_all_plans_lose():
     found = decision({"A": np.array([-4.0, -2.0]), "B": np.array([-1.0, -3.0])})
     assert found.choice.iloc[0] == "nothing" and found.expected_regret.iloc[0] == 0
-    assert advice(found, pd.DataFrame(), test_cost=1.0).startswith("Do nothing")
+    assert advice(found, pd.DataFrame(), test_cost=1.0).startswith("By the tests alone, do nothing")
 
 
 def test_ties_are_shared_and_no_draws_have_a_reason():
@@ -138,6 +141,26 @@ def test_both_horizons_and_two_views(pair):
     views = second_opinion(pair, usual=Estimate(1.0))
     assert abs(views.difference.iloc[1]) < abs(views.difference.iloc[0])
     assert len(second_opinion(pair, usual=Estimate.missing("too few"))) == 1
+    assert len(second_opinion([pair[0], pair[0]], usual=Estimate(1.0))) == 1
+
+
+def test_a_test_of_plans_that_both_lose_money_is_worth_nothing(pair):
+    dear = [replace(x, unit_cost=1000.0 + k) for k, x in enumerate(pair)]
+    assert dear[0].cost > 0 and worth_of_test(dear).worth.eq(0).all()
+
+
+def test_the_worth_of_a_test_is_the_lowest_regret_and_follows_the_formula(pair):
+    drawn = expected(pair[0]).profit_long_run.to_numpy()
+    worth = worth_of_test(pair[:1], shares=(1.0, 0.5, 0.0)).worth
+    assert np.isclose(worth.iloc[0], decision({"A": drawn}).expected_regret.min())
+    # one plan that earns nothing in the mean, against doing nothing: the normal formula
+    even = replace(pair[0], unit_cost=pair[0].unit_cost + drawn.mean() / len(pair[0].reached) / messages(pair[0]))
+    by_formula = information_value(expected(even).profit_long_run.to_numpy()).worth
+    assert np.allclose(worth_of_test([even]).worth, by_formula, rtol=0.05) and worth.iloc[2] == 0
+
+
+def messages(launch):
+    return launch.response.messages * launch.stretch
 
 
 def test_advice_says_whether_a_test_pays():
