@@ -56,8 +56,17 @@ def parts(log: Log) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["part", "first_day", "last_day", "taken", "customers"])
 
 
-def cold_start(log: Log, test: Trial) -> pd.DataFrame:
+def cold_start(log: Log, test: Trial, *, min_cell: int = 1) -> pd.DataFrame:
     """Whom and what the past knows nothing of, in the test days.
+
+    Parameters
+    ----------
+    log : Log
+        What was read.
+    test : Trial
+        The test days.
+    min_cell : int
+        A number from 1 to min_cell − 1 is not told, nor one that leaves so few others.
 
     Returns
     -------
@@ -80,6 +89,9 @@ def cold_start(log: Log, test: Trial) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns[:3])
     table = add_rate(table, successes="count", trials="total", name="cold_share")[columns]
     table.loc[2:, columns[4:]] = None  # several pairs of one customer are no independent trials
+    few = table["count"].between(1, min_cell - 1) | (table["total"] - table["count"]).between(1, min_cell - 1)
+    table["count"] = table["count"].astype("Int64")
+    table.loc[few, ["count", *columns[3:]]] = None
     return table
 
 
@@ -507,8 +519,10 @@ def estimate(table: pd.DataFrame, column: str, *, low: str = "", high: str = "",
         return Estimate.missing(table.attrs.get("reason", "no rows"))
     for name, value in where.items():
         table = table[table[name] == value]
-    if table.empty or pd.isna(table[column].iloc[0]):
+    if table.empty:
         return Estimate.missing("no such row")
+    if pd.isna(table[column].iloc[0]):
+        return Estimate.missing("too few customers")
     row = table.iloc[0]
     ends = [None if not c or pd.isna(row[c]) else float(row[c]) for c in (low, high)]
     return Estimate(float(row[column]), *ends)

@@ -177,6 +177,9 @@ def test_parts_and_cold_start_by_hand():
     assert rec.parts(log)["taken"].tolist() == [1, 0, 2]
     cold = rec.cold_start(log, inter.trial(log))
     assert cold["count"].tolist() == [1, 1, 1, 0] and cold["total"].tolist() == [2, 2, 2, 2]
+    hidden = rec.cold_start(log, inter.trial(log), min_cell=2)
+    assert hidden["count"].isna().tolist() == [True, True, True, False]
+    assert rec.estimate(hidden, "cold_share").reason == "too few customers"
 
 
 def test_features_of_items_and_categories():
