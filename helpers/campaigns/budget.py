@@ -16,7 +16,7 @@ import pandas as pd
 from ibis import _
 
 from helpers.campaigns.allocation import equal_marginal, regret, split_budget
-from helpers.campaigns.budget_simulation import budget_study, fit_simulated, simulate_budget
+from helpers.campaigns.budget_simulation import budget_study, by_number, fit_simulated, simulate_budget
 from helpers.campaigns.bundle_price import bundle_prices, simulate_bundle_prices
 from helpers.campaigns.comparison import welch
 from helpers.campaigns.errors import ExperimentError
@@ -57,6 +57,7 @@ __all__ = [
     "budget_study",
     "bundle_break_even",
     "bundle_prices",
+    "by_number",
     "controls",
     "coverage",
     "curve_points",

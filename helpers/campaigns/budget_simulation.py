@@ -91,6 +91,26 @@ def fit_simulated(table: pd.DataFrame, *, starts: int = 3, seed: int = 0) -> Res
     )
 
 
+def by_number(graded: pd.DataFrame) -> pd.DataFrame:
+    """The fitted numbers of each channel one below the other, beside the true ones: a table that fits a page.
+
+    `graded` has one row a channel, from `curves`, with the columns of the truth named `ceiling_true` and so on.
+
+    >>> ends = {f"{n}{end}": [x] for n in ("ceiling", "half", "carry")
+    ...         for end, x in (("", 2.0), ("_ci_low", 1.0), ("_ci_high", 3.0), ("_true", 2.5))}
+    >>> by_number(pd.DataFrame({"channel": ["tv"]} | ends)).head(2)
+      channel   number  fitted  ci_low  ci_high  truth
+    0      tv  ceiling     2.0     1.0      3.0    2.5
+    1      tv     half     2.0     1.0      3.0    2.5
+    """
+    ends = {"fitted": "", "ci_low": "_ci_low", "ci_high": "_ci_high", "truth": "_true"}
+    parts = [
+        graded[["channel"]].assign(number=name, **{new: graded[name + old] for new, old in ends.items()})
+        for name in ("ceiling", "half", "carry")
+    ]
+    return pd.concat(parts).sort_values("channel", kind="stable", ignore_index=True)
+
+
 def budget_study(
     *, budgets: int = 200, weeks: int = 104, noise: float = 0.02, level: float = 0.95, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
