@@ -135,8 +135,15 @@ def _without_rare(rows: ir.Table, min_users: int) -> ir.Table:
     return joined.select("user_id", "time", item=kept).distinct()
 
 
-def choices(activity: ir.Table) -> pd.DataFrame:
+def choices(activity: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
     """What each kind of action leaves to work with.
+
+    Parameters
+    ----------
+    activity : ibis Table
+        From `activity`.
+    min_cell : int
+        A number of users from 1 to min_cell − 1 is not told, nor what would give it away.
 
     Returns
     -------
@@ -150,12 +157,24 @@ def choices(activity: ir.Table) -> pd.DataFrame:
         each = days.group_by("user_id").agg(days=ibis._.count())
         facts = each.agg(users=each.count(), twice=(each.days > 1).sum(), baskets=each.days.sum()).execute().iloc[0]
         users, twice, baskets = (0 if pd.isna(v) else int(v) for v in facts[["users", "twice", "baskets"]])
-        rows.append((name, users, twice, baskets, baskets / users if users else None))
+        rows.append((name, *_hidden(users, twice, baskets, min_cell)))
     return pd.DataFrame(rows, columns=["behavior", "users", "users_twice", "baskets", "baskets_per_user"])
 
 
-def describe(steps: pd.DataFrame) -> pd.DataFrame:
-    """One row: users, users_twice (two or more baskets), baskets, items, median_gap_days (between baskets)."""
+def _hidden(users: int, twice: int, baskets: int, min_cell: int) -> tuple:
+    """users, users_twice, baskets, baskets_per_user, without those that give a small group away."""
+    if 0 < users < min_cell:
+        return None, None, None, None
+    if any(0 < n < min_cell for n in (twice, users - twice)):
+        return users, None, None, None
+    return users, twice, baskets, baskets / users if users else None
+
+
+def describe(steps: pd.DataFrame, *, min_cell: int = 1) -> pd.DataFrame:
+    """One row: users, users_twice (two or more baskets), baskets, items, median_gap_days (between baskets).
+
+    What gives fewer than `min_cell` people away is missing.
+    """
     columns = ["users", "users_twice", "baskets", "items", "median_gap_days"]
     if steps.empty:
         return missing(columns, steps.attrs.get("reason", "no baskets"))
@@ -163,8 +182,9 @@ def describe(steps: pd.DataFrame) -> pd.DataFrame:
     gaps = slots.groupby("user")["time"].diff().dropna() / DAY
     twice = int((slots["user"].value_counts() > 1).sum())
     middle = float(gaps.median()) if len(gaps) else None
-    values = (int(slots["user"].nunique()), twice, len(slots), int(steps["item"].nunique()), middle)
-    return pd.DataFrame([values], columns=columns)
+    users, twice, baskets, _ = _hidden(int(slots["user"].nunique()), twice, len(slots), min_cell)
+    middle = None if len(gaps) < 2 * min_cell else middle
+    return pd.DataFrame([(users, twice, baskets, int(steps["item"].nunique()), middle)], columns=columns)
 
 
 def least_users(steps: pd.DataFrame, *, min_support: float, min_users: int) -> int:

@@ -103,6 +103,14 @@ def test_choices_by_hand():
     assert table.loc["fav", "users"] == 0 and pd.isna(table.loc["fav", "baskets_per_user"])
 
 
+def test_choices_hide_few_customers():
+    table = sq.choices(sq.activity(events()), min_cell=2).set_index("behavior")
+    assert table.loc["buy", "users"] == 2 and table.loc["buy", ["users_twice", "baskets"]].isna().all()
+    assert table.loc["cart"].isna().all() and table.loc["fav", "users"] == 0
+    own = sq.describe(steps([(1, 0, "a"), (1, 5, "b"), (2, 0, "a")]), min_cell=2).iloc[0]
+    assert own["users"] == 2 and own[["users_twice", "baskets", "median_gap_days"]].isna().all()
+
+
 def test_wrong_words():
     with pytest.raises(sq.SequenceError, match="unit='week'"):
         sq.steps(sq.activity(events()), unit="week")
