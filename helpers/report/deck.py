@@ -73,7 +73,8 @@ def render_deck(notebook: Notebook, executed: dict, page: Page) -> str:
             study_title=page.study_title,
             window=page.window,
             slides=slides(notebook, executed, page),
-            stamp=page.stamp,
+            # the account of every line and the versions of all packages are in the report
+            stamp=[(name, text) for name, text in page.stamp if name in ("Study", "Window", "Data", "Parameters")],
             finished_at=page.finished_at,
             hashes=Markup(" ".join(script_hash(text) for text in (reveal_js, start_js))),
             reveal_css=Markup(reveal_css),

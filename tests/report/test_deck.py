@@ -61,7 +61,7 @@ def test_the_policy_names_the_scripts_and_the_gate_lets_no_other_through(write_n
 
 
 def test_hostile_text_stays_text(write_notebook: Write) -> None:
-    deck = deck_of(a_notebook(write_notebook, HOSTILE), findings=[{"text": HOSTILE}], stamp=[(HOSTILE, HOSTILE)])
+    deck = deck_of(a_notebook(write_notebook, HOSTILE), findings=[{"text": HOSTILE}], stamp=[("Study", HOSTILE)])
     assert faults(deck, words=[], trusted=trusted()) == []
     assert deck.count("<script>") == 2 and deck.count("&lt;script&gt;alert(1)") >= 5
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.notebooks, pytest.mark.xdist_group("demo")]
 TOO_LARGE = """
 (() => {
   const slide = Reveal.getCurrentSlide(), frame = slide.getBoundingClientRect(), say = slide.querySelector('.say');
-  const parts = [...slide.querySelectorAll('h1, h2, li, figure, .smn-table > table, .part, .say')];
+  const parts = [...slide.querySelectorAll('h1, h2, li, dd, .end > p, figure, .smn-table > table, .part, .say')];
   const over = parts.filter(p => {
     const r = p.getBoundingClientRect();
     const bottom = say && !say.contains(p) ? say.getBoundingClientRect().top : frame.bottom;
