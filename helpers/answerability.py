@@ -243,7 +243,7 @@ QUESTIONS: tuple[Question, ...] = (
     _q("54 budget", "What does advertising money return, and how should it be split?", tables=("spend", "orders")),
     _q("55 scenario", "What would plan A earn against plan B?", tables=("orders", "items", *EXPERIMENT)),
     _q("56 no control", "What can be said of a campaign without a control group?",
-       lambda facts: (CAVEAT, "not an experiment: its assumption can be contradicted, never proved"), tables=EXPERIMENT),
+       lambda facts: (CAVEAT, "not an experiment: its assumption can be refuted, never proved"), tables=EXPERIMENT),
     _q("60 scorecard", "How do the seven groups of indicators stand?",
        not_selected("figures of its last days are high by construction", CAVEAT), tables=("events or orders",)),
     _q("60 scorecard", "How large is our share of the market?", tables=("market", "orders")),
