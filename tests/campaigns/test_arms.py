@@ -106,3 +106,21 @@ def test_several_arms_degenerate():
     users = frame({"control": [0.0, 0, 0], "x": [0.0, 0, 0]})
     assert "same for all" in several_arms(users, outcome="spend").attrs["reason"]
     assert several_arms(users.head(0), outcome="spend").empty
+
+
+def test_the_simultaneous_interval_has_dunnetts_published_constant():
+    """Two treated arms of five and a control of five: 12 degrees of freedom, constant 2.50 (Dunnett 1964, 5 %)."""
+    users = pd.DataFrame({"arm": ["control"] * 5 + ["a"] * 5 + ["b"] * 5, "spend": [1.0, 2, 3, 4, 5] * 3})
+    row = several_arms(users, outcome="spend").iloc[0]
+    assert row.simultaneous_ci_high == pytest.approx(2.50 * np.sqrt(2.5 * 2 / 5), abs=0.01)
+
+
+def test_the_simultaneous_interval_holds_at_a_high_level_too():
+    found = [several_arms(four_equal_arms(s), outcome="spend", level=0.99) for s in range(20)]
+    held = np.mean([((t.simultaneous_ci_low < 0) & (t.simultaneous_ci_high > 0)).all() for t in found])
+    assert held >= 0.9
+
+
+def four_equal_arms(seed):
+    spend = np.random.default_rng(seed).exponential(20, 400)
+    return pd.DataFrame({"arm": np.repeat(["control", "a", "b", "c"], 100), "spend": spend})
