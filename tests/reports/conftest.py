@@ -14,16 +14,20 @@ from tests.demo import ready_demo
 from tests.reports.browser import Browser, find_browser
 
 
-@pytest.fixture(scope="session")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """The report of the demo shop in a folder of its own."""
-    ready_demo()
-    folder = tmp_path_factory.mktemp("reports")
+def make_when_free(folder: Path) -> Report:
+    """The demo's report; waits while another worker makes its own."""
     while True:
         try:
             return make_reports("demo", output=folder, slides=True, say=lambda _: None)
         except Busy:
             time.sleep(1)
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of the demo shop in a folder of its own."""
+    ready_demo()
+    return make_when_free(tmp_path_factory.mktemp("reports"))
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers.report.build import Report, make_reports
+from helpers.report.build import Report
 from helpers.report.collection import all_notebooks
 from helpers.report.exporter import page_script, script_hash
 from helpers.report.gate import faults
 from helpers.study import load_study
 from tests.reports.browser import Browser
+from tests.reports.conftest import make_when_free
 
 pytestmark = [pytest.mark.notebooks, pytest.mark.xdist_group("demo")]
 POLICY = "default-src 'none'; {script}style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -120,7 +121,7 @@ def test_pages_stay_small(pages: dict[str, Path]) -> None:
 
 def test_a_second_run_changes_no_byte(report: Report) -> None:
     before = {f: f.read_bytes() for f in report.folder.rglob("*") if f.is_file()}
-    again = make_reports("demo", output=report.folder.parent, say=lambda _: None)
+    again = make_when_free(report.folder.parent)
     assert not again.fresh and {f: f.read_bytes() for f in report.folder.rglob("*") if f.is_file()} == before
 
 
