@@ -25,7 +25,7 @@ def say(text: str) -> None:
 @app.command()
 def reports(
     study: Annotated[str, typer.Argument(help="A study's name, or the path of a study file.")] = "demo",
-    only: Annotated[str, typer.Option(help="Notebooks by number or name, joined by commas: 20,21")] = "",
+    only: Annotated[list[str] | None, typer.Option(help="By number or name: 20,21; may be given again")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="NOTEBOOK.PARAMETER=VALUE; may be given several times")
     ] = None,
@@ -37,7 +37,14 @@ def reports(
     """Run the notebooks on a study and publish their pages."""
     from helpers.report.build import make_reports
 
-    more = {"only": only, "sets": set_ or [], "output": output, "jobs": jobs, "timeout": timeout, "slides": slides}
+    more = {
+        "only": ",".join(only or []),
+        "sets": set_ or [],
+        "output": output,
+        "jobs": jobs,
+        "timeout": timeout,
+        "slides": slides,
+    }
     made = make_reports(study, **more, say=say)
     if not made.fresh:
         say("Nothing changed; the report is up to date.")
@@ -150,10 +157,8 @@ def lab() -> None:
 @app.command()
 def workbook(
     solutions: Annotated[bool, typer.Option("--solutions", help="Keep the solutions, folded.")] = False,
-    only: Annotated[str, typer.Option(help="Notebooks by number or name, joined by commas: 20,21")] = "",
-    output: Annotated[
-        Path | None, typer.Option(help="Folder; by default reports/workbooks or reports/solutions")
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="By number or name: 20,21; may be given again")] = None,
+    output: Annotated[Path | None, typer.Option(help="By default reports/workbooks or reports/solutions")] = None,
 ) -> None:
     """Write the notebooks for a class: without outputs, and without the solutions."""
     from helpers.report.collection import all_notebooks, select
@@ -161,7 +166,7 @@ def workbook(
     from helpers.study import REPORTS
 
     folder = output or REPORTS / ("solutions" if solutions else "workbooks")
-    chosen = select(all_notebooks(), only=only)
+    chosen = select(all_notebooks(), only=",".join(only or []))
     written = write_workbooks(chosen, folder, solutions=solutions)
     kept = len(chosen) - len(written)
     say(f"Wrote {len(written)} notebooks to {folder}" + (f"; kept {kept} that stood there." if kept else "."))

@@ -11,7 +11,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from helpers.report.collection import Notebook, tags
-from helpers.report.exporter import TEMPLATES, Page, script_hash, templates
+from helpers.report.exporter import TEMPLATES, Page, head, script_hash, templates
 from helpers.report.markup import MarkupError, Prose, clean_html, figure
 
 VENDOR = Path(__file__).parent / "vendor"
@@ -66,16 +66,11 @@ def render_deck(notebook: Notebook, executed: dict, page: Page) -> str:
         templates()
         .get_template("deck.html")
         .render(
-            title=f"{notebook.number} {notebook.title} · {page.study_title} · slides",
+            **head(notebook, page),
             name=notebook.name,
-            number=notebook.number,
-            heading=notebook.title,
-            study_title=page.study_title,
-            window=page.window,
             slides=slides(notebook, executed, page),
             # the account of every line and the versions of all packages are in the report
             stamp=[(name, text) for name, text in page.stamp if name in ("Study", "Window", "Data", "Parameters")],
-            finished_at=page.finished_at,
             hashes=Markup(" ".join(script_hash(text) for text in (reveal_js, start_js))),
             reveal_css=Markup(reveal_css),
             reveal_js=Markup(reveal_js),

@@ -89,19 +89,26 @@ def _fill(notebook: Notebook, page: Page, **more: Any) -> str:
         templates()
         .get_template("page.html")
         .render(
-            title=f"{notebook.number} {notebook.title} · {page.study_title}",
-            number=notebook.number,
-            heading=notebook.title,
-            question=notebook.question,
-            study_title=page.study_title,
-            window=page.window,
+            **head(notebook, page),
             stamp=page.stamp,
-            finished_at=page.finished_at,
             before=page.before,
             after=page.after,
             **more,
         )
     )
+
+
+def head(notebook: Notebook, page: Page) -> dict[str, str]:
+    """What pages and slides say at their top and foot."""
+    return {
+        "title": f"{notebook.number} {notebook.title} · {page.study_title}",
+        "number": notebook.number,
+        "heading": notebook.title,
+        "question": notebook.question,
+        "study_title": page.study_title,
+        "window": page.window,
+        "finished_at": page.finished_at,
+    }
 
 
 class _Body:

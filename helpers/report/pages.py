@@ -108,10 +108,12 @@ class _Stage:
         page = self._page(notebook, entry, found)
         try:
             if entry["status"] == "rendered":
-                html = render_page(notebook, _read(folder / "executed.ipynb", {}), page)
+                executed = _read(folder / "executed.ipynb", {})
+                html = render_page(notebook, executed, page)
+                stopped = faults(html, trusted=[page_script()]) or self._deck(notebook, executed, page)
             else:
                 html = render_refusal(notebook, REASONS[entry["status"]].format(entry["reason"].rstrip(".")), page)
-            stopped = faults(html, trusted=[page_script()]) or self._deck(notebook, entry, page)
+                stopped = faults(html, trusted=[page_script()])
         except MarkupError as error:
             stopped = [str(error)]
         if stopped:
@@ -120,11 +122,11 @@ class _Stage:
             self._copy(csv, f"results/{notebook.name}/{csv.name}")
         return html, found, entry
 
-    def _deck(self, notebook: Notebook, entry: dict[str, Any], page: Page) -> list[str]:
+    def _deck(self, notebook: Notebook, executed: dict, page: Page) -> list[str]:
         """Write the slides where they are wished; what forbids to publish them."""
-        if not self.build.slides or entry["status"] != "rendered":
+        if not self.build.slides:
             return []
-        deck = render_deck(notebook, _read(self.build._folder(self.plans[notebook.name]) / "executed.ipynb", {}), page)
+        deck = render_deck(notebook, executed, page)
         stopped = faults(deck, trusted=trusted())
         if not stopped:
             publish.write(self.staging, f"slides/{notebook.name}.html", deck)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+from typer.testing import CliRunner
 
+from helpers.__main__ import app
 from helpers.report.collection import Notebook, all_notebooks
 from helpers.report.workbook import OWN, workbook, write_workbooks
 from tests.report.cells import code, markdown
@@ -49,3 +51,9 @@ def test_every_workbook_is_valid_and_has_no_solution(tmp_path: Path) -> None:
         made = nbformat.read(file, as_version=4)
         nbformat.validate(made)
         assert not [c for c in made.cells if "solution" in c.metadata.get("tags", [])]
+
+
+def test_only_may_be_given_again(tmp_path: Path) -> None:
+    asked = ["workbook", "--only", "20", "--only", "21,22", "--output", str(tmp_path / "w")]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    assert sorted(f.name[:2] for f in (tmp_path / "w").iterdir()) == ["20", "21", "22"]
