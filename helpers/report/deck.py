@@ -113,7 +113,7 @@ def slides(notebook: Notebook, executed: dict, page: Page) -> list[Slide]:
 
 
 def _sections(executed: dict, prose: Prose) -> list[_Section]:
-    """The notebook's cells by heading of level 2; solutions and parameters are no part of a talk."""
+    """The notebook's cells by heading of level 2; solutions, self-checks and parameters are no part of a talk."""
     sections: list[_Section] = []
     for cell in executed["cells"]:
         source = "".join(cell["source"])
@@ -124,7 +124,7 @@ def _sections(executed: dict, prose: Prose) -> list[_Section]:
                     block = block.partition("\n")[2]
                 if sections:
                     _add_prose(sections[-1], block)
-        elif cell["cell_type"] == "code" and sections and "solution" not in tags(cell):
+        elif cell["cell_type"] == "code" and sections and not {"solution", "check"} & set(tags(cell)):
             place = len(sections)
             sections[-1].shown += _shown(cell, f"s{place}-{len(sections[-1].shown)}")
     return sections

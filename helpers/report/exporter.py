@@ -111,6 +111,10 @@ def head(notebook: Notebook, page: Page) -> dict[str, str]:
     }
 
 
+FOLDED = {"solution": "Show a solution", "check": "Show the self-check"}
+"""Cells that a page folds with what they print, by their tag."""
+
+
 class _Body:
     """The cells of one page as HTML blocks."""
 
@@ -143,9 +147,10 @@ class _Body:
         shown = "".join(self._output(o) for o in cell.get("outputs", []))
         pre = f'<pre tabindex="0">{highlight(source)}</pre>'
         code = f'<details class="code"><summary>Show code</summary>{pre}</details>'
-        if "solution" in tags(cell):
+        label = next((FOLDED[tag] for tag in tags(cell) if tag in FOLDED), None)
+        if label:
             code = f'<pre class="block" tabindex="0">{highlight(source)}</pre>'
-            self.blocks.append(f'<details class="solution"><summary>Show a solution</summary>{code}{shown}</details>\n')
+            self.blocks.append(f'<details class="solution"><summary>{label}</summary>{code}{shown}</details>\n')
         else:
             self.has_code = True
             self.blocks.append(f"{shown}{code}\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 from helpers.report import publish
 from helpers.report.collection import Notebook, tags
 
-OWN = "# Your code\n"
+OWN = "# Your code; run the cell below to check it\n"
 KEPT = ("parameters", "solution", "check")
 """Tags that mean something to a reader's tools; those of the project's own tests go."""
 
