@@ -48,8 +48,9 @@ def test_the_title_asks_a_question(notebook: Notebook) -> None:
 
 @EVERY
 def test_it_has_between_20_and_50_cells_with_ids_of_their_own(notebook: Notebook) -> None:
-    ids = [c["id"] for c in notebook.content["cells"]]
-    assert 20 <= len(ids) <= 50 and len(set(ids)) == len(ids)
+    cells = notebook.content["cells"]
+    assert 20 <= len([c for c in cells if "check" not in tags(c)]) <= 50  # self-checks do not count
+    assert len({c["id"] for c in cells}) == len(cells)
     assert (notebook.content["nbformat"], notebook.content["nbformat_minor"]) == (4, 5)
     assert notebook.content["metadata"]["kernelspec"]["name"] == "python3"
     assert notebook.content["metadata"]["language_info"]["name"] == "python"
@@ -119,6 +120,42 @@ def test_every_exercise_has_its_solution(notebook: Notebook) -> None:
     assert 2 <= len(exercises) == len(solutions) <= 4
     assert all(i > start and cells[i]["cell_type"] == "code" for i in solutions)
     assert all(cells[i - 1]["cell_type"] == "markdown" for i in solutions)
+
+
+def assigned(tree: ast.Module) -> set[str]:
+    """The names that a cell gives."""
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
+def used(tree: ast.Module) -> set[str]:
+    """The names that a cell reads."""
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+@EVERY
+def test_a_self_check_follows_every_solution(notebook: Notebook) -> None:
+    cells = notebook.content["cells"]
+    solutions = [i for i, c in enumerate(cells) if "solution" in tags(c)]
+    checks = [i for i, c in enumerate(cells) if "check" in tags(c)]
+    if not checks:
+        pytest.skip("no self-checks yet")
+    assert checks == [i + 1 for i in solutions] and all(cells[i]["cell_type"] == "code" for i in checks)
+
+
+@EVERY
+def test_a_self_check_asks_for_the_name_that_its_exercise_gives(notebook: Notebook) -> None:
+    cells, number = notebook.cells("code"), 0
+    for i in [i for i, c in enumerate(cells) if "check" in tags(c)]:
+        number += 1
+        solution, check = ast.parse(cells[i - 1]["source"]), ast.parse(cells[i]["source"])
+        earlier = set().union(*(assigned(ast.parse(c["source"])) for c in cells[: i - 1]))
+        names = (assigned(solution) - earlier) & used(check)
+        words = notebook.content["cells"][notebook.content["cells"].index(cells[i]) - 2]["source"]
+        assert [n for n in names if f"`{n}`" in words], f"{cells[i]['id']}: the exercise names none of {names}"
+        (block,) = check.body
+        assert isinstance(block, ast.With) and ast.unparse(block.items[0]) == f"exercise({number})"
+        assert 2 <= len(block.body) <= 4
+        assert all(isinstance(a, ast.Assert) and a.msg for a in block.body)
 
 
 @EVERY
