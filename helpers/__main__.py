@@ -182,6 +182,19 @@ def test(
     raise typer.Exit(run_tests(fast=fast, say=say))
 
 
+@app.command()
+def torture(
+    files: Annotated[int, typer.Option(min=1, help="Broken files to try; the other proofs scale with it.")] = 300,
+    seed: Annotated[int, typer.Option(help="Start of all random numbers.")] = 0,
+    only: Annotated[list[str] | None, typer.Option(help="One proof, such as intake; may be given again.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the report; by default reports/torture.")] = None,
+) -> None:
+    """Put every promise of reliability and security to the test, and report what held."""
+    from helpers.report.tasks import run_torture
+
+    raise typer.Exit(run_torture(files=files, seed=seed, only=only or [], output=output))
+
+
 def _fail(message: str) -> int:
     print(f"Error: {message}", file=sys.stderr, flush=True)
     return 1

@@ -1,4 +1,4 @@
-"""`lab` and `test`: the collection's own programs with this interpreter."""
+"""`lab`, `test` and `torture`: the collection's own programs with this interpreter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from helpers.study import ROOT
 
@@ -42,3 +43,15 @@ def run_tests(*, fast: bool, say: Callable[[str], None]) -> int:
         failed += [name] if ended.returncode else []
     say(f"FAILED: {', '.join(failed)}" if failed else "All passed.")
     return 1 if failed else 0
+
+
+def run_torture(*, files: int, seed: int, only: list[str], output: Path | None) -> int:
+    """Put the promises of RELIABILITY.md to the test, in a process of its own; its exit status."""
+    command = [sys.executable, "-m", "tests.torture", "--files", str(files), "--seed", str(seed)]
+    command += [word for name in only for word in ("--only", name)]
+    command += ["--output", str(output.absolute())] if output else []
+    environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
+    try:
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    except KeyboardInterrupt:
+        return 130
