@@ -144,18 +144,16 @@ def test_a_self_check_follows_every_solution(notebook: Notebook) -> None:
 
 @EVERY
 def test_a_self_check_asks_for_the_name_that_its_exercise_gives(notebook: Notebook) -> None:
-    cells, number = notebook.cells("code"), 0
-    for i in [i for i, c in enumerate(cells) if "check" in tags(c)]:
-        number += 1
+    cells = notebook.content["cells"]
+    checks = [i for i, c in enumerate(cells) if "check" in tags(c)]
+    for number, i in enumerate(checks, start=1):
         solution, check = ast.parse(cells[i - 1]["source"]), ast.parse(cells[i]["source"])
-        earlier = set().union(*(assigned(ast.parse(c["source"])) for c in cells[: i - 1]))
-        names = (assigned(solution) - earlier) & used(check)
-        words = notebook.content["cells"][notebook.content["cells"].index(cells[i]) - 2]["source"]
-        assert [n for n in names if f"`{n}`" in words], f"{cells[i]['id']}: the exercise names none of {names}"
+        before = [ast.parse(c["source"]) for c in cells[: i - 1] if c["cell_type"] == "code"]
+        names = (assigned(solution) - set().union(*map(assigned, before))) & used(check)
+        assert names and all(f"`{n}`" in cells[i - 2]["source"] for n in names), (cells[i]["id"], names)
         (block,) = check.body
         assert isinstance(block, ast.With) and ast.unparse(block.items[0]) == f"exercise({number})"
-        assert 2 <= len(block.body) <= 4
-        assert all(isinstance(a, ast.Assert) and a.msg for a in block.body)
+        assert 2 <= len(block.body) <= 4 and all(isinstance(a, ast.Assert) and a.msg for a in block.body)
 
 
 @EVERY
