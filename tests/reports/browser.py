@@ -28,6 +28,10 @@ def find_browser() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
+KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), "ArrowRight": (39, ""), " ": (32, " ")}
+"""Key → its number and the text that it types."""
+
+
 class Browser:
     """One page of a headless Chromium. Use it as a context manager."""
 
@@ -43,6 +47,8 @@ class Browser:
         self.socket = websocket.create_connection(self._address(), timeout=60)
         for domain in ("Page", "Network", "Log", "Runtime"):
             self.call(f"{domain}.enable")
+        # what a page shows must not need a network
+        self.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
 
     def _address(self) -> str:
         port = Path(self.profile) / "DevToolsActivePort"
@@ -55,36 +61,69 @@ class Browser:
             time.sleep(0.1)
         raise RuntimeError("the browser did not start")
 
-    def call(self, method: str, **parameters: Any) -> dict:
-        """One call of the protocol; events that come meanwhile are kept."""
+    def send(self, method: str, **parameters: Any) -> int:
+        """One call of the protocol, without waiting for its answer; its number."""
         number = next(self.numbers)
         self.socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        return number
+
+    def call(self, method: str, **parameters: Any) -> dict:
+        """One call of the protocol and its answer; events that come meanwhile are kept."""
+        number = self.send(method, **parameters)
         while True:
             message = json.loads(self.socket.recv())
             if message.get("id") == number:
                 return message.get("result", message)
             self.events.append(message)
 
-    def open(self, file: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        """Show a file in a window of this width."""
+    def open(self, file: Path, *, width: int = 1280, height: int = 900, dark: bool = False, how: str = "") -> None:
+        """Show a file in a window of this width; `how` is put behind its address."""
         self.events.clear()
-        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.call("Emulation.setEmulatedMedia", features=scheme)
-        self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 700
-        )
-        self.call("Page.navigate", url=file.as_uri())
+        self.scheme(dark=dark)
+        self.resize(width, height)
+        self._load("Page.navigate", url=file.as_uri() + how)
+
+    def reload(self) -> None:
+        """Load the page once more."""
+        self.events.clear()
+        self._load("Page.reload")
+
+    def _load(self, method: str, **parameters: Any) -> None:
+        self.call(method, **parameters)
         while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
             self.events.append(json.loads(self.socket.recv()))
 
+    def scheme(self, *, dark: bool) -> None:
+        """The reader's wish: a dark or a light page."""
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self.call("Emulation.setEmulatedMedia", features=scheme)
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """The size of the window; narrow ones are phones."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 700
+        )
+
     def ask(self, expression: str) -> Any:
         """The value of a JavaScript expression on the page (the debugger may run it, the page may not)."""
-        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in answer:
+            raise RuntimeError(f"{expression[:80]}: {answer['exceptionDetails']}")
+        return answer["result"].get("value")
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other: Tab, Enter, ArrowRight or a letter."""
+        for key in keys:
+            code, text = KEYS.get(key, (ord(key.upper()[0]), key))
+            given = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+            self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **given)
+            last = self.send("Input.dispatchKeyEvent", type="keyUp", **given)
+        while not any(e.get("id") == last for e in self.events):
+            self.events.append(json.loads(self.socket.recv()))
 
     def settle(self) -> None:
         """Wait until the page is drawn with what was changed on it."""
-        twice = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-        self.call("Runtime.evaluate", expression=twice, awaitPromise=True)
+        self.ask("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def requests(self) -> list[str]:
         """Addresses that the page asked for, besides itself."""
@@ -96,6 +135,10 @@ class Browser:
         entries = [e["params"]["entry"] for e in self.events if e.get("method") == "Log.entryAdded"]
         errors = [e for e in self.events if e.get("method") in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled")]
         return [e["text"] for e in entries] + [json.dumps(e["params"])[:200] for e in errors]
+
+    def printed(self, **wishes: Any) -> bytes:
+        """The page as a PDF with its outline."""
+        return base64.b64decode(self.call("Page.printToPDF", generateDocumentOutline=True, **wishes)["data"])
 
     def picture(self, file: Path, *, whole: bool = True) -> None:
         """A screenshot of the whole page."""

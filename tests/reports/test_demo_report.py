@@ -1,4 +1,4 @@
-"""The rendered collection: complete, self-contained, without a raw id, equal on a second run, right in a browser."""
+"""The rendered collection: complete, self-contained, without a raw id, equal on a second run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from helpers.report.collection import all_notebooks
 from helpers.report.exporter import page_script, script_hash
 from helpers.report.gate import faults
 from helpers.study import load_study
-from tests.reports.browser import Browser
 from tests.reports.conftest import make_when_free
 
 pytestmark = [pytest.mark.notebooks, pytest.mark.xdist_group("demo")]
@@ -123,65 +122,3 @@ def test_a_second_run_changes_no_byte(report: Report) -> None:
     before = {f: f.read_bytes() for f in report.folder.rglob("*") if f.is_file()}
     again = make_when_free(report.folder.parent)
     assert not again.fresh and {f: f.read_bytes() for f in report.folder.rglob("*") if f.is_file()} == before
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_no_request_no_complaint_in_a_browser(pages: dict[str, Path], browser: Browser, dark: bool) -> None:
-    for name, file in pages.items():
-        browser.open(file, dark=dark)
-        assert (browser.requests(), browser.complaints()) == ([], []), name
-        ink = browser.ask("getComputedStyle(document.body).backgroundColor")
-        assert ink == ("rgb(15, 20, 26)" if dark else "rgb(255, 255, 255)")
-
-
-@pytest.mark.parametrize("width", [360, 390, 768, 1280, 1920])
-def test_no_page_scrolls_sideways(pages: dict[str, Path], browser: Browser, width: int) -> None:
-    for name, file in pages.items():
-        browser.open(file, width=width)
-        spare = "document.documentElement.clientWidth - document.documentElement.scrollWidth"
-        assert browser.ask(spare) == 0, name
-
-
-def test_the_code_switch_and_the_contents_work(pages: dict[str, Path], browser: Browser) -> None:
-    name = next(n for n in pages if n != "index")
-    browser.open(pages[name])
-    visible = "p => p.checkVisibility({contentVisibilityAuto: true})"
-    seen = f"[...document.querySelectorAll('details.code pre')].filter({visible}).length"
-    assert browser.ask(seen) == 0
-    browser.ask("document.getElementById('all-code').click()")
-    browser.settle()
-    assert browser.ask(seen) == browser.ask("document.querySelectorAll('details.code').length") > 5
-    browser.ask("document.querySelector('.contents li:nth-child(3) a').click()")
-    browser.settle()
-    assert abs(browser.ask("document.querySelector('h2:target').getBoundingClientRect().top")) < 200
-
-
-CONTRAST = """
-(() => {
-  const channel = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-  const light = c => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
-  const parse = t => (t.match(/[\\d.]+/g) || []).map(Number);
-  const behind = e => {
-    for (; e; e = e.parentElement) {
-      const c = parse(getComputedStyle(e).backgroundColor);
-      if (c.length === 3 || c[3] === 1) return c;
-    }
-    return [255, 255, 255];
-  };
-  const worst = {};
-  for (const e of document.querySelectorAll('body *')) {
-    if (e.closest('svg') || ![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
-    const a = light(parse(getComputedStyle(e).color)), b = light(behind(e));
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) worst[e.tagName + '.' + e.className] = ratio.toFixed(2);
-  }
-  return JSON.stringify(worst);
-})()
-"""
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_text_has_enough_contrast(pages: dict[str, Path], browser: Browser, dark: bool) -> None:
-    for name, file in pages.items():
-        browser.open(file, dark=dark)
-        assert json.loads(browser.ask(CONTRAST)) == {}, name
