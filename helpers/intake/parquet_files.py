@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -107,24 +109,34 @@ class ParquetFile:
     @cached_property
     def sample(self) -> pa.Table:
         """Some rows, spread over the row groups."""
-        with _understood(self.path), self._open() as file:
-            groups = sorted({i * file.num_row_groups // 8 for i in range(min(8, file.num_row_groups))})
+        with _understood(self.path):
+            count = pq.read_metadata(self.path).num_row_groups
+            groups = sorted({i * count // 8 for i in range(min(8, count))})
             parts = [
-                batch.slice(0, SAMPLE_ROWS // len(groups))
+                _plain(self._renamed(pa.Table.from_batches([batch.slice(0, SAMPLE_ROWS // len(groups))])))[0]
                 for i in groups
-                for batch in self._first(file.iter_batches(BATCH, row_groups=[i], columns=list(self.sources.values())))
+                for batch in islice(self._batches(row_groups=[i]), 1)
             ]
-        return _plain(self._renamed(pa.Table.from_batches(parts)))[0]
+        return pa.concat_tables(parts)
 
-    @staticmethod
-    def _first(batches: Iterator[pa.RecordBatch]) -> list[pa.RecordBatch]:
-        first = next(iter(batches), None)
-        return [first] if first is not None else []
-
-    def _open(self) -> pq.ParquetFile:
-        schema = pq.read_schema(self.path)
+    def _batches(self, **some: Any) -> Iterator[pa.RecordBatch]:
+        """All rows in batches. Texts are read as dictionaries, which a giant text cannot blow up; a file that writes
+        them as differences from each other can be read plainly only."""
+        schema, done = pq.read_schema(self.path), 0
         texts = [name for name in self.sources.values() if _is_text(schema.field(name).type)]
-        return pq.ParquetFile(self.path, read_dictionary=texts, page_checksum_verification=True)
+        for way in (texts, []):
+            try:
+                with pq.ParquetFile(self.path, read_dictionary=way, page_checksum_verification=True) as file:
+                    row = 0
+                    for batch in file.iter_batches(BATCH, columns=list(self.sources.values()), **some):
+                        row += batch.num_rows
+                        if row > done:
+                            fresh, done = row - done, row
+                            yield batch.slice(batch.num_rows - fresh)
+                return
+            except OSError as error:
+                if not way or "Not yet implemented" not in str(error):
+                    raise
 
     def _renamed(self, table: pa.Table) -> pa.Table:
         return pa.table({c: table[name] for c, name in self.sources.items()})
@@ -132,8 +144,8 @@ class ParquetFile:
     def parts(self) -> Iterator[Part]:
         """All parts of the file in order."""
         row = 1
-        with _understood(self.path), self._open() as file:
-            for batch in file.iter_batches(BATCH, columns=list(self.sources.values())):
+        with _understood(self.path):
+            for batch in self._batches():
                 for piece in _bounded(self._renamed(pa.Table.from_batches([batch]))):
                     yield self._part(piece, row)
                     row += piece.num_rows
@@ -188,8 +200,8 @@ class ParquetFile:
     ) -> Iterator[pa.Table]:
         """The ledger's rows for rows found later, given by their number, in order."""
         first, done = 1, 0
-        with _understood(self.path), self._open() as file:
-            for batch in file.iter_batches(BATCH, columns=list(self.sources.values())):
+        with _understood(self.path):
+            for batch in self._batches():
                 upto = int(np.searchsorted(lines, first + batch.num_rows))
                 if upto > done:
                     table, _ = _plain(self._renamed(pa.Table.from_batches([batch])))
@@ -223,6 +235,10 @@ def _plain(table: pa.Table) -> tuple[pa.Table, dict[str, np.ndarray]]:
     columns, out = {}, {}
     for name in table.column_names:
         values = table[name].combine_chunks()
+        if pa.types.is_null(values.type):
+            values = values.cast(pa.string())
+        if _is_text(values.type):
+            values = values.cast(pa.large_binary()).dictionary_encode()
         if pa.types.is_dictionary(values.type):
             words = values.dictionary
             texts = [_text(w) for w in words.cast(pa.large_binary()).to_pylist()]

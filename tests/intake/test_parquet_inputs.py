@@ -139,3 +139,24 @@ def test_a_parquet_bomb_is_refused(tmp_path, study_of, monkeypatch):
             tmp_path,
             study_of,
         )
+
+
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_texts_written_as_differences_are_read(encoding, tmp_path, study_of):
+    path = tmp_path / "log.parquet"
+    table = pa.concat_tables([log(behavior=pa.array(["pv", "share"])), log(user_id=pa.array([3, 4]))])
+    pq.write_table(table, path, use_dictionary=False, column_encoding={"behavior": encoding}, row_group_size=2)
+    result = ingest(study_of(path, format="parquet"), "events")
+    assert pq.read_table(result.data)["behavior"].to_pylist() == ["pv", "pv", "buy"]
+    assert [(r["line"], r["reason"]) for r in pq.read_table(result.rejects).to_pylist()] == [(2, "unknown behaviour")]
+
+
+def test_a_column_of_nothing_is_a_missing_column(tmp_path, study_of):
+    days = pa.table({"item_id": [1, 2], "category_id": [7, 7], "launched_on": pa.nulls(2)})
+    assert put_items(days, tmp_path, study_of)["launched_on"].null_count == 2
+
+
+def put_items(table: pa.Table, tmp_path, study_of) -> pa.Table:
+    """Take in a catalogue; its rows."""
+    pq.write_table(table, tmp_path / "items.parquet")
+    return pq.read_table(ingest(study_of(tmp_path / "items.parquet", table="items", format="parquet"), "items").data)
