@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from helpers.result_files import write_parquet
+
 MOST_FINDINGS = 5
 RESULTS_ENV = "SMN_RESULTS"
 """The runner names here the folder for findings and result tables; in JupyterLab nothing is written."""
@@ -284,7 +286,7 @@ class Findings:
         units: dict[str, str] | None = None,
         rows: int = 20,
     ) -> Shown | Note:
-        """Save a result table as `<name>.csv` beside the report and show it.
+        """Save a result table as `<name>.csv` and `<name>.parquet` beside the report and show it.
 
         Raw user ids do not belong in a result table; `name` is lower case with underscores.
         """
@@ -295,6 +297,7 @@ class Findings:
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             formula_safe(table).to_csv(self.folder / f"{name}.csv", index=False, lineterminator="\n")
+            write_parquet(table, self.folder / f"{name}.parquet", caption=caption, units=units)
         return show(table, caption, units=units, rows=rows)
 
     def _write(self) -> None:

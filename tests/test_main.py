@@ -11,7 +11,7 @@ import pytest
 
 from helpers.report import check
 from helpers.report.check import new_study
-from helpers.study import ROOT, StudyError
+from helpers.study import ROOT, StudyError, load_study
 
 LOG = "user_id,item_id,category_id,behavior,timestamp\n1,2,3,pv,1497888000\n2,2,3,buy,1497974400\n"
 
@@ -67,6 +67,19 @@ def test_a_new_study_file_replaces_none_by_itself(tmp_path: Path, monkeypatch: p
         new_study(tmp_path / "My Log.csv", name="", force=False, say=said.append)
     new_study(tmp_path / "My Log.csv", name="", force=True, say=said.append)
     assert [p.name for p in made.parent.iterdir()] == ["my-log.yaml"]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_new_study_finds_its_file_from_wherever_it_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: bool
+) -> None:
+    monkeypatch.setattr(check, "STUDIES", tmp_path / "data" / "studies")
+    monkeypatch.setattr(check, "ROOT", tmp_path if inside else tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").write_text(LOG)
+    made = new_study(Path("log.csv"), name="", force=False, say=lambda _: None)
+    assert load_study(made).tables["events"].paths == [tmp_path / "log.csv"]
+    assert ('path: "../../log.csv"' in made.read_text()) == inside
 
 
 def test_the_help_lists_the_commands() -> None:

@@ -62,7 +62,7 @@ class _Guess:
     certain: bool
 
 
-def propose(file: Path, *, name: str | None = None) -> str:
+def propose(file: Path, *, name: str | None = None, path: str | None = None) -> str:
     """The text of a study file for an event log, with every guess marked by a comment '# guess: …'.
 
     Parameters
@@ -71,6 +71,8 @@ def propose(file: Path, *, name: str | None = None) -> str:
         CSV (also .csv.gz) or Parquet.
     name : str, optional
         The study's name; by default made from the file's name.
+    path : str, optional
+        The file as the study file shall name it; by default as it is given.
 
     Returns
     -------
@@ -101,7 +103,7 @@ def propose(file: Path, *, name: str | None = None) -> str:
     else:
         source = CsvFile(file, 0, before, layout_of(before, EVENTS, given), rules)
     days = _days(source)
-    return _yaml(file, name or _name(file), guess, days, parquet)
+    return _yaml(file, name or _name(file), guess, days, parquet, path or str(file))
 
 
 def _is_parquet(file: Path) -> bool:
@@ -301,7 +303,7 @@ def _quoted(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in plain)
 
 
-def _yaml(file: Path, name: str, guess: _Guess, days: Counter, parquet: bool) -> str:
+def _yaml(file: Path, name: str, guess: _Guess, days: Counter, parquet: bool, path: str) -> str:
     first, last, published = _window(days, guess.certain)
     rows = sum(days.values())
     inside = sum(n for d, n in days.items() if first <= EPOCH + timedelta(d) <= last)
@@ -321,7 +323,7 @@ def _yaml(file: Path, name: str, guess: _Guess, days: Counter, parquet: bool) ->
         "",
         "tables:",
         "  events:",
-        f"    path: {_quoted(str(file))}",
+        f"    path: {_quoted(path)}",
         f"    format: {'parquet' if parquet else 'csv'}",
     ]
     if not parquet:

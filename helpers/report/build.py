@@ -241,7 +241,7 @@ class _Build:
         outcome = run_notebook(
             plan.notebook, work / "run", study=study, parameters=plan.parameters, jobs=jobs, timeout=timeout
         )
-        entry = {k: v for k, v in asdict(outcome).items() if k != "warnings"}
+        entry = {k: v for k, v in asdict(outcome).items() if k != "warnings" and (k, v) != ("failure", None)}
         if outcome.warnings:
             self.warnings[plan.notebook.name] = outcome.warnings
         if outcome.status != "failed":
@@ -267,6 +267,8 @@ class _Build:
         took = "unchanged" if known and entry["status"] == "rendered" else f"{entry['seconds']:.1f} s"
         why = f"  {entry['reason']}" if entry.get("reason") else ""
         self.say(f"{entry['name']:<28} {entry['status']:<9} {took}{why}")
+        if entry.get("failure"):
+            self.say(f"  what to do: {entry['failure']['remedy']}.")
         for text in self.warnings.get(entry["name"], []):
             self.say(f"  warning: {text.splitlines()[0][:200]}")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from rich.markup import escape
 
-from helpers.study import STUDIES, StudyError, check_name, load_study
+from helpers.study import ROOT, STUDIES, StudyError, check_name, load_study
 
 Say = Callable[[str], None]
 
@@ -27,7 +27,7 @@ def new_study(file: Path, *, name: str, force: bool, say: Say) -> Path:
         raise StudyError(
             f"data/studies/{target.name} is there already. Take another name with --name, or replace it with --force."
         )
-    text = propose(file, name=name)
+    text = propose(file, name=name, path=_seen_from(target.parent, file))
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8", newline="\n")
@@ -36,6 +36,14 @@ def new_study(file: Path, *, name: str, force: bool, say: Say) -> Path:
     say(f"Next: python run.py check {name}")
     say(f"Then: python run.py reports {name}")
     return target
+
+
+def _seen_from(folder: Path, file: Path) -> str:
+    """The file's path for a study file in `folder`: relative inside the project, so that it may move; else absolute."""
+    absolute = os.path.abspath(file)  # noqa: PTH100  (a link stays a link)
+    if not Path(absolute).is_relative_to(ROOT) or not folder.is_relative_to(ROOT):
+        return absolute
+    return Path(os.path.relpath(absolute, folder)).as_posix()
 
 
 def _name_from(file: Path) -> str:

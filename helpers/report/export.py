@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from helpers.report.build import Say, make_reports
+from helpers.report.failure import first_line
 from helpers.report.gate import machine_words
-from helpers.report.kernels import first_line
 from helpers.report.parameters import STUDY_PARAMETER
 
 

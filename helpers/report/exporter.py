@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from helpers.findings import format_value
 from helpers.report.collection import Notebook, tags
+from helpers.report.failure import Failure
 from helpers.report.glossary import Linker, read_glossary
 from helpers.report.markup import MarkupError, Prose, clean_html, figure
 from helpers.report.parameters import STUDY_PARAMETER
@@ -27,7 +28,7 @@ class Page:
     """What a page needs besides the executed notebook.
 
     `stamp` is a list of (name, text); `before` and `after` are (name, title) of the neighbouring pages; `pages` the
-    names of all pages beside this one.
+    names of all pages beside this one; `tables`: are there result tables?
     """
 
     study_title: str
@@ -39,6 +40,7 @@ class Page:
     before: tuple[str, str] | None = None
     after: tuple[str, str] | None = None
     pages: set[str] = field(default_factory=set)
+    tables: bool = False
 
 
 @cache
@@ -84,6 +86,12 @@ def render_refusal(notebook: Notebook, reason: str, page: Page) -> str:
     return _fill(notebook, page, reason=reason)
 
 
+def render_failure(notebook: Notebook, failure: Failure, page: Page, *, old: bool) -> str:
+    """The page that tells where and why a notebook stopped; `old`: is there the page of an earlier run?"""
+    name = notebook.name if old else ""
+    return _fill(notebook, page, failure=failure, old=name)
+
+
 def _fill(notebook: Notebook, page: Page, **more: Any) -> str:
     return (
         templates()
@@ -93,6 +101,7 @@ def _fill(notebook: Notebook, page: Page, **more: Any) -> str:
             stamp=page.stamp,
             before=page.before,
             after=page.after,
+            tables=notebook.name if page.tables and "blocks" in more else "",
             **more,
         )
     )

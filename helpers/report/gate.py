@@ -72,7 +72,8 @@ class _Look(HTMLParser):
 
 def _harmless(tag: str, name: str, value: str) -> bool:
     if name == "href" and tag == "a":
-        return bool(re.match(r"https://|#|(?:\.\./|slides/)?[\w-]+\.html(?:#|$)|results/[\w/-]+\.csv$", value))
+        ours = r"(?:\.\./|slides/)?[\w-]+(?:\.failed)?\.html(?:#|$)|results/[\w/-]+\.(?:csv|parquet)$"
+        return bool(re.match(rf"https://|#|{ours}", value))
     return value.startswith(("#", "data:image/png;base64,"))
 
 

@@ -43,6 +43,8 @@ def render_index(
         Is there a scorecard on one page?
     """
     done = sum(c["status"] == "rendered" for c in cards)
+    failed = [f"{c['number']} {c['title']}" for c in cards if c["status"] == "failed"]
+    told = f" Failed: {', '.join(failed)}; the card says why." if failed else ""
     return (
         templates()
         .get_template("index.html")
@@ -50,7 +52,7 @@ def render_index(
             title=f"{study.title} · Smart Marketing Notebooks",
             study_title=study.title,
             window=f"{window(study)} ({study.time_zone})",
-            summary=f"{done} of {len(cards)} notebooks answer their question on these data.",
+            summary=f"{done} of {len(cards)} notebooks answer their question on these data.{told}",
             warnings=warnings,
             cards=cards,
             accounting=Markup(_table(accounting(data), "The account of every input line")),
@@ -87,9 +89,10 @@ def accounting(data: Data) -> pd.DataFrame:
 
 
 def card(
-    notebook: Notebook, entry: dict[str, Any], *, page: str, said: list[str], slides: bool = False
+    notebook: Notebook, entry: dict[str, Any], *, page: str, said: list[str], slides: bool = False, failure: str = ""
 ) -> dict[str, Any]:
-    """What the front page says of one notebook; `page` is its HTML, empty when there is none."""
+    """What the front page says of one notebook; `page` is its HTML, `failure` the file that tells why it failed; both
+    are empty when there is none."""
     reason = entry.get("reason", "")
     return {
         "name": notebook.name,
@@ -103,6 +106,7 @@ def card(
         "why": f": {reason}" if reason else "",
         "page": bool(page),
         "slides": slides,
+        "failure": failure,
         "thumbnail": Markup(thumbnail(page, notebook.number)) if entry["status"] == "rendered" else "",
     }
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from helpers.findings import RESULTS_ENV
 from helpers.report.collection import Notebook
+from helpers.report.failure import CODE, FILES, PACKAGES, Failure, died, first_line, last_cell, of_error, timed_out
 from helpers.report.parameters import STUDY_PARAMETER
 from helpers.report.warm import CONSTANT, kernel_command
 
@@ -28,8 +29,8 @@ CELL_TIMEOUT = 1800
 class Outcome:
     """How the run of one notebook ended.
 
-    `status` is rendered, refused (the data cannot answer), skipped (a table is missing) or failed. `warnings` are
-    the texts that its cells sent to the error stream; they are never published.
+    `status` is rendered, refused (the data cannot answer), skipped (a table is missing) or failed; `failure` says then
+    where and why. `warnings` are the texts that its cells sent to the error stream; they are never published.
     """
 
     name: str
@@ -39,6 +40,12 @@ class Outcome:
     finished_at: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    failure: Failure | None = None
+
+    def fail(self, cause: str, remedy: str, cell: int = 0, section: str = "") -> None:
+        """The run failed: its cause, its remedy, its place."""
+        self.status, self.failure = "failed", Failure(cause, remedy, cell, section)
+        self.reason = self.failure.reason
 
 
 def write_kernelspec(folder: Path, results: Path, *, jobs: int, name: str = KERNEL) -> None:
@@ -105,9 +112,13 @@ def run_notebook(
     source.write_text(json.dumps(prepared(notebook), ensure_ascii=False), encoding="utf-8")
     given = {STUDY_PARAMETER: study, **parameters} if STUDY_PARAMETER in notebook.parameters else parameters
     outcome = Outcome(notebook.name, "rendered", parameters=parameters)
-    executed = _papermill(source, folder, given, timeout, outcome)
+    begun: list[dict] = []
+    why = _papermill(source, folder, given, timeout, outcome, begun)
+    executed = _read(folder / "executed.ipynb") or next(iter(begun), {})
     if outcome.status == "rendered":
-        _check(executed, outcome)
+        why = why or _unfinished(executed)
+    if why:
+        outcome.fail(*why, *last_cell(executed.get("cells", [])))
     outcome.warnings = _error_stream(executed)
     if executed:
         _write(folder / "executed.ipynb", executed)
@@ -116,20 +127,27 @@ def run_notebook(
     return outcome
 
 
-def _papermill(source: Path, folder: Path, given: dict[str, Any], timeout: int, outcome: Outcome) -> dict:
-    """The executed notebook; how it ended goes to `outcome`."""
+Why = tuple[str, str]
+"""Cause and remedy."""
+
+
+def _papermill(
+    source: Path, folder: Path, given: dict[str, Any], timeout: int, outcome: Outcome, begun: list[dict]
+) -> Why | None:
+    """Run the copy; why it failed, or None. A refusal goes to `outcome`, the notebook as it is run to `begun`."""
     import papermill
     from jupyter_core.utils import ensure_event_loop
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
-    target = folder / "executed.ipynb"
     try:
         papermill.execute_notebook(
             str(source),
-            str(target),
+            str(folder / "executed.ipynb"),
             parameters=given,
+            engine_name=_engine(),
+            begun=begun,
             kernel_name=KERNEL,
             progress_bar=False,
             execution_timeout=timeout,
@@ -140,27 +158,37 @@ def _papermill(source: Path, folder: Path, given: dict[str, Any], timeout: int, 
             resources={"metadata": {"path": str(folder)}},
         )
     except PapermillExecutionError as error:
-        refused = error.ename == "NotAnswerable"
-        outcome.status = "refused" if refused else "failed"
-        outcome.reason = error.evalue if refused else f"{_cell(error)}: {error.ename}: {first_line(error.evalue)}"
+        if error.ename != "NotAnswerable":
+            return of_error(error.ename, error.evalue)
+        outcome.status, outcome.reason = "refused", error.evalue
     except CellTimeoutError:
-        outcome.status = "failed"
-        outcome.reason = f"a cell took longer than {timeout} seconds. Give it longer: --timeout SECONDS"
+        return timed_out(timeout)
     except DeadKernelError:
-        outcome.status = "failed"
-        outcome.reason = (
-            "its Python process ended suddenly, most often because the memory was full. "
-            "Run fewer notebooks at a time (--jobs 1) or set a lower engine.memory_limit in the study file"
-        )
+        return died()
     except RuntimeError as error:
-        outcome.status, outcome.reason = "failed", f"its kernel did not start: {first_line(str(error))}"
+        return f"its kernel did not start ({first_line(str(error))})", PACKAGES
     finally:
         ensure_event_loop().close()  # the loop of this thread, which nbclient leaves open
-    return json.loads(target.read_text(encoding="utf-8")) if target.is_file() else {}
+    return None
 
 
-def _cell(error: Any) -> str:
-    return f"cell {error.exec_count}" if error.exec_count else "a cell"
+@cache
+def _engine() -> str:
+    """The name of an engine that hands out the notebook: papermill writes none where a cell is stopped or dies."""
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    class Engine(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, *, begun: list[dict], **more: Any) -> None:
+            begun.append(nb_man.nb)
+            super().execute_managed_notebook(nb_man, kernel_name, **more)
+
+    papermill_engines.register(KERNEL, Engine)
+    return KERNEL
+
+
+def _read(file: Path) -> dict:
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _kernel_manager(specs: Path) -> type:
@@ -180,16 +208,14 @@ def _kernel_manager(specs: Path) -> type:
     return OwnKernel
 
 
-def _check(executed: dict, outcome: Outcome) -> None:
+def _unfinished(executed: dict) -> Why | None:
     """papermill calls the cells of a killed kernel completed; a run is clean only when every cell has a count."""
     for cell in executed.get("cells", []):
         if cell["cell_type"] != "code" or not "".join(cell["source"]).strip():
             continue
         if any(o["output_type"] == "error" for o in cell["outputs"]) or cell["execution_count"] is None:
-            outcome.status, outcome.reason = "failed", "a cell did not run to its end"
-            return
-    if not executed:
-        outcome.status, outcome.reason = "failed", "the run left no notebook"
+            return "a cell did not run to its end", CODE
+    return None if executed else ("the run left no notebook", FILES)
 
 
 def _error_stream(executed: dict) -> list[str]:
@@ -204,14 +230,3 @@ def _write(file: Path, executed: dict) -> None:
         for key in ("papermill", "execution", "kernelspec"):
             part["metadata"].pop(key, None)
     file.write_text(json.dumps(executed, ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8")
-
-
-def first_line(text: str, longest: int = 300) -> str:
-    """The first line of a message without paths of this machine: fit for a page.
-
-    >>> first_line("no file /home/li/shop/events.csv here\\nmore")
-    'no file events.csv here'
-    """
-    line = next((x for x in text.strip().splitlines() if x.strip()), "no message").strip()
-    line = re.sub(r"(?:[A-Za-z]:)?[\\/](?:[^\\/\s'\":]+[\\/])+([^\\/\s'\":]*)", r"\1", line)
-    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -1,17 +1,18 @@
-"""The files of a report, staged beside the old one: pages, index, results, findings, the record of the run."""
+"""The files of a report, staged beside the old one: pages, index, result tables, findings, the record of a run."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers.report import one_page, publish
+from helpers.report import dictionary, one_page, publish
 from helpers.report.account import stamp, versions, window
 from helpers.report.collection import Notebook, all_notebooks
 from helpers.report.deck import render_deck, trusted
-from helpers.report.exporter import Page, page_script, render_page, render_refusal, templates
+from helpers.report.exporter import Page, page_script, render_failure, render_page, render_refusal, templates
+from helpers.report.failure import CODE, Failure
 from helpers.report.gate import faults
 from helpers.report.glossary import table as term_table
 from helpers.report.index import card, render_index
@@ -20,6 +21,7 @@ from helpers.report.markup import MarkupError
 if TYPE_CHECKING:
     from helpers.report.build import Plan, _Build
 
+TABLES = (".csv", ".parquet")
 REASONS = {
     "refused": "These data cannot answer this question: {}.",
     "skipped": "This notebook {}.",
@@ -49,9 +51,19 @@ class _Old:
         return file.read_text(encoding="utf-8") if file.is_file() else ""
 
     def beside(self, name: str) -> list[str]:
-        """Result tables and slides of a notebook."""
-        tables = [f"results/{name}/{f.name}" for f in sorted((self.target / "results" / name).glob("*.csv"))]
-        return tables + [s for s in [f"slides/{name}.html"] if (self.target / s).is_file()]
+        """Result tables and slides of a notebook, and the page of its failure."""
+        tables = [f"results/{name}/{f.name}" for f in result_files(self.target / "results" / name)]
+        return tables + [s for s in (f"slides/{name}.html", failed_page(name)) if (self.target / s).is_file()]
+
+
+def result_files(folder: Path) -> list[Path]:
+    """The result tables in a folder, in both forms."""
+    return sorted(f for f in folder.glob("*") if f.suffix in TABLES)
+
+
+def failed_page(name: str) -> str:
+    """File name of the page that tells why a notebook failed."""
+    return f"{name}.failed.html"
 
 
 def _read(file: Path, otherwise: Any) -> Any:
@@ -94,12 +106,15 @@ class _Stage:
             self._write_page(name, page)
         else:
             page, own = self._keep_old(name)
+            if entry is not None:
+                self._write_failure(notebook, entry, old=bool(page))
         entry = entry or self.old.entries[name]
         self.staged.entries.append(entry)
         self.findings += own
         said = [f["text"] for f in own] if entry["status"] == "rendered" else []
         slides = f"slides/{name}.html" in self.staged.files
-        self.cards.append(card(notebook, entry, page=page, said=said, slides=slides))
+        failure = failed_page(name) if failed_page(name) in self.staged.files else ""
+        self.cards.append(card(notebook, entry, page=page, said=said, slides=slides, failure=failure))
 
     def _render(self, notebook: Notebook, entry: dict[str, Any]) -> tuple[str, list[dict], dict[str, Any]]:
         """The page and findings; a page that the gate stops turns the entry into a failed one."""
@@ -117,9 +132,10 @@ class _Stage:
         except MarkupError as error:
             stopped = [str(error)]
         if stopped:
-            return "", [], entry | {"status": "failed", "reason": f"its page may not be published: {stopped[0]}"}
-        for csv in sorted((folder / "results").glob("*.csv")) if entry["status"] == "rendered" else []:
-            self._copy(csv, f"results/{notebook.name}/{csv.name}")
+            failure = Failure(f"its page may not be published: {stopped[0]}", CODE)
+            return "", [], entry | {"status": "failed", "reason": failure.reason, "failure": asdict(failure)}
+        for file in result_files(folder / "results") if entry["status"] == "rendered" else []:
+            self._copy(file, f"results/{notebook.name}/{file.name}")
         return html, found, entry
 
     def _deck(self, notebook: Notebook, executed: dict, page: Page) -> list[str]:
@@ -147,6 +163,7 @@ class _Stage:
             before=neighbours[place],
             after=neighbours[place + 2],
             pages={n.name for n in self.shown},
+            tables=bool(result_files(self.build._folder(self.plans[notebook.name]) / "results")),
         )
 
     def _write_page(self, name: str, page: str) -> None:
@@ -155,14 +172,26 @@ class _Stage:
         self.staged.keys[name] = self.plans[name].key
         self.staged.gone += [f for f in self.old.beside(name) if f not in self.staged.files]
 
+    def _write_failure(self, notebook: Notebook, entry: dict[str, Any], *, old: bool) -> None:
+        """The page beside the old one that tells where and why the notebook stopped, and what to do."""
+        told = Failure(**(entry.get("failure") or {"cause": entry["reason"], "remedy": CODE}))
+        for failure in (told, Failure("its message tells of this machine and is not shown", CODE, told.cell)):
+            html = render_failure(notebook, failure, self._page(notebook, entry, []), old=old)
+            entry |= {"reason": failure.reason, "failure": asdict(failure)}
+            if not faults(html, trusted=[page_script()]):
+                break
+        publish.write(self.staging, failed_page(notebook.name), html)
+        self.staged.files.append(failed_page(notebook.name))
+
     def _copy(self, source: Path, name: str) -> None:
         publish.copy(source, self.staging, name)
         self.staged.files.append(name)
 
     def _keep_old(self, name: str) -> tuple[str, list[dict]]:
         page = self.old.page(name)
-        if page:
-            self.staged.files += [f"{name}.html", *self.old.beside(name)]
+        stale = failed_page(name) if name in self.new else ""
+        self.staged.files += [f for f in self.old.beside(name) if f != stale]
+        self.staged.files += [f"{name}.html"] if page else []
         return page, [f for f in self.old.findings if f["notebook"] == name]
 
     def finish(self) -> None:
@@ -181,6 +210,7 @@ class _Stage:
         )
         if stopped := faults(index, trusted=[page_script()]):
             raise MarkupError(f"the front page may not be published: {stopped[0]}")
+        self.tables = dictionary.entries(self.shown, self._tables())
         about = {"title": f"Glossary · {build.study.title}", "study_title": build.study.title}
         glossary = templates().get_template("glossary.html").render(table=term_table(), **about)
         run = {
@@ -195,11 +225,27 @@ class _Stage:
         for name, text in {
             "index.html": index,
             "glossary.html": glossary,
+            dictionary.PAGE: self._dictionary(),
+            dictionary.CSV: dictionary.as_csv(self.tables),
             "findings.json": _json(self.findings),
             "run.json": _json(run),
         }.items():
             publish.write(self.staging, name, text)
             self.staged.files.append(name)
+
+    def _tables(self) -> list[Path]:
+        """The result tables of the new report, where they are now."""
+        places = (self.staging, self.old.target)
+        names = [n for n in self.staged.files if n.startswith("results/")]
+        return [next(p / n for p in places if (p / n).is_file()) for n in names]
+
+    def _dictionary(self) -> str:
+        study = self.build.study
+        about = {"title": f"Data dictionary · {study.title}", "study_title": study.title}
+        page = templates().get_template(dictionary.PAGE).render(sections=dictionary.sections(self.tables), **about)
+        if stopped := faults(page, trusted=[page_script()]):
+            raise MarkupError(f"the data dictionary may not be published: {stopped[0]}")
+        return page
 
     def _one_page(self) -> bool:
         """Write the scorecard's sheet where notebook 60 ran; say whether the report has one."""

@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from helpers.findings import Findings, missing
 from helpers.report import build, kernels, publish
 from helpers.report.build import Report, make_reports
 from helpers.report.collection import Notebook
@@ -22,6 +24,7 @@ from helpers.report.parameters import ParameterError
 from tests.report.cells import code, markdown
 
 RUN_KEYS = {"study", "started_at", "finished_at", "versions", "inputs", "notebooks"}
+ABOUT = {"index.html", "glossary.html", "dictionary.html"}
 INPUT_KEYS = {"table", "path_name", "sha256", "bytes", "lines", "header", "blank", "accepted", "rejects"}
 
 
@@ -32,16 +35,21 @@ class Kernel:
         self.runs: list[tuple[str, dict]] = []
         self.fate: dict[str, tuple[str, str]] = {}
         self.text = "Visits are 3."
+        self.tables = [pd.DataFrame({"visits": [3]})]
 
     def __call__(self, notebook: Notebook, folder: Path, *, parameters: dict, **_: Any) -> Outcome:
         self.runs.append((notebook.name, parameters))
         (folder / "results").mkdir(parents=True)
         found = {"notebook": notebook.name, "key": "visits", "value": 3, "unit": "visits", "text": self.text}
         (folder / "results" / "findings.json").write_text(json.dumps([found]))
-        (folder / "results" / "visits.csv").write_text("visits\n3\n")
+        if self.tables:
+            Findings(notebook.name, folder / "results").table("visits", self.tables[-1], "Visits by hand")
         (folder / "executed.ipynb").write_text(json.dumps(notebook.content))
         status, reason = self.fate.get(notebook.name, ("rendered", ""))
-        return Outcome(notebook.name, status, reason, 0.1, "2026-01-31T12:00:00Z", parameters)
+        outcome = Outcome(notebook.name, status, reason, 0.1, "2026-01-31T12:00:00Z", parameters)
+        if status == "failed":
+            outcome.fail(reason, "Mend it", 3, "1 Visits")
+        return outcome
 
 
 @pytest.fixture
@@ -87,9 +95,9 @@ def test_the_record_of_the_run_has_the_agreed_shape(make: Callable[..., Report],
 
 def test_all_files_of_the_interface_are_there_and_clean(make: Callable[..., Report], kernel: Kernel) -> None:
     report = make()
-    pages = {"20_traffic.html", "21_funnel.html", "50_experiment.html", "index.html", "glossary.html"}
-    results = {f"results/{n}/visits.csv" for n in ("20_traffic", "21_funnel")}
-    assert set(files(report)) == pages | results | {"run.json", "findings.json"}
+    pages = {"20_traffic.html", "21_funnel.html", "50_experiment.html"} | ABOUT
+    results = {f"results/{n}/visits.{end}" for n in ("20_traffic", "21_funnel") for end in ("csv", "parquet")}
+    assert set(files(report)) == pages | results | {"run.json", "findings.json", "results/dictionary.csv"}
     assert {f["notebook"] for f in read(report, "findings.json")} == {"20_traffic", "21_funnel"}
     texts = [(report.folder / p).read_text(encoding="utf-8") for p in pages]
     assert all(faults(text, trusted=[page_script()]) == [] for text in texts)
@@ -127,7 +135,7 @@ def test_a_file_that_was_damaged_or_deleted_is_put_back(make: Callable[..., Repo
 
 def test_a_failed_notebook_leaves_its_old_page(make: Callable[..., Report], kernel: Kernel, corner: Path) -> None:
     old = files(make())
-    kernel.fate["20_traffic"] = ("failed", "cell 3: ValueError: no")
+    kernel.fate["20_traffic"] = ("failed", "a value does not fit")
     path = corner.parent / "notebooks" / "20_traffic.ipynb"
     path.write_text(path.read_text().replace("1 + 1", "1 / 0"))
     report = make()
@@ -135,10 +143,67 @@ def test_a_failed_notebook_leaves_its_old_page(make: Callable[..., Report], kern
     assert (report.folder / "20_traffic.html").read_bytes() == old["20_traffic.html"]
     assert files(report)["results/20_traffic/visits.csv"] == b"visits\n3\n"
     entry = read(report, "run.json")["notebooks"][0]
-    assert (entry["status"], entry["reason"]) == ("failed", "cell 3: ValueError: no")
-    assert "Failed" in (report.folder / "index.html").read_text()
+    assert (entry["status"], entry["reason"]) == ("failed", "code cell 3, in “1 Visits”: a value does not fit")
     kernel.fate.clear()
     assert make().failed == [] and len(kernel.runs) == 4
+
+
+def test_a_failure_has_a_page_until_it_is_mended(make: Callable[..., Report], kernel: Kernel) -> None:
+    kernel.fate["20_traffic"] = ("failed", "a value does not fit (ValueError: at /home/li/secret.csv)")
+    report = make()
+    page, index = ((report.folder / n).read_text() for n in ("20_traffic.failed.html", "index.html"))
+    assert (
+        "secret" not in page
+        and "not shown" in page
+        and "code cell 3" in page
+        and not faults(page, trusted=[page_script()])
+    )
+    assert 'href="20_traffic.failed.html"' in index and "Failed: 20 Trial; the card says why." in index
+    assert "20_traffic.html" not in index and "20_traffic.html" not in page
+    make(only="21", sets=["21.rows=4"])
+    assert (report.folder / "20_traffic.failed.html").read_text() == page
+    kernel.fate["20_traffic"] = ("failed", "a value does not fit")
+    again = (make().folder / "20_traffic.failed.html").read_text()
+    assert all(w in again for w in ("code cell 3, in “1 Visits”", "a value does not fit.", "Mend it."))
+    kernel.fate.clear()
+    make()
+    assert not (report.folder / "20_traffic.failed.html").exists()
+
+
+def test_the_dictionary_lists_every_column_and_keeps_the_reason(make: Callable[..., Report], kernel: Kernel) -> None:
+    kernel.tables = [missing(["users", "zzz"], "nobody came")]
+    make(only="20")
+    kernel.tables = [pd.DataFrame({"users": [3, None], "zzz": ["=1", "b"]})]
+    report = make(only="21")
+    told = pd.read_csv(report.folder / "results" / "dictionary.csv", keep_default_na=False)
+    assert told[["notebook", "column", "type", "missing"]].values.tolist() == [
+        ["20_traffic", "users", "text", 0],
+        ["20_traffic", "zzz", "text", 0],
+        ["21_funnel", "users", "number", 1],
+        ["21_funnel", "zzz", "text", 0],
+    ]
+    assert (
+        told["reason"].tolist() == ["nobody came"] * 2 + [""] * 2 and told["caption"].tolist() == ["Visits by hand"] * 4
+    )
+    assert told["meaning"].tolist() == ["users that this row counts", ""] * 2 and told["rows"].tolist() == [0, 0, 2, 2]
+    page = (report.folder / "dictionary.html").read_text()
+    assert "Not computable: nobody came." in page and 'href="results/21_funnel/visits.parquet"' in page
+    assert faults(page, trusted=[page_script()]) == []
+
+
+def test_a_report_of_an_earlier_version_without_parquet_files_stays(
+    make: Callable[..., Report], kernel: Kernel
+) -> None:
+    report = make()
+    (report.folder / "results" / "21_funnel" / "visits.parquet").unlink()
+    make(only="20", sets=["20.rows=5"])
+    assert not (report.folder / "results" / "21_funnel" / "visits.parquet").exists()
+    told = pd.read_csv(report.folder / "results" / "dictionary.csv", keep_default_na=False)
+    assert told[["notebook", "column", "type", "rows"]].values.tolist() == [
+        ["20_traffic", "visits", "integer", 1],
+        ["21_funnel", "visits", "", 1],
+    ]
+    assert "21_funnel/visits.parquet" not in (report.folder / "dictionary.html").read_text()
 
 
 def test_a_page_that_the_gate_stops_is_not_published(make: Callable[..., Report], kernel: Kernel) -> None:
@@ -161,7 +226,11 @@ def test_a_refusal_in_the_kernel_is_a_short_page(make: Callable[..., Report], ke
     kernel.fate["21_funnel"] = ("refused", "nobody bought")
     report = make(only="21")
     assert report.failed == [] and "nobody bought" in (report.folder / "21_funnel.html").read_text()
-    assert read(report, "findings.json") == [] and not (report.folder / "results").exists()
+    assert (
+        read(report, "findings.json") == []
+        and list(files(report))
+        and not (report.folder / "results" / "21_funnel").exists()
+    )
 
 
 def test_an_interrupted_run_leaves_nothing_new(

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from helpers.report.collection import Notebook
-from helpers.report.kernels import Outcome, first_line, prepared, run_notebook
+from helpers.report.failure import first_line
+from helpers.report.kernels import Outcome, prepared, run_notebook
 from helpers.report.warm import ADDRESS, warm_kernels
 from tests.report.cells import code, markdown
 
@@ -64,19 +65,20 @@ def test_a_refusal_is_no_failure(run: Callable) -> None:
 
 
 def test_an_error_names_the_cell_and_no_path(run: Callable) -> None:
-    outcome, _ = run("open('/home/li/secret/x.csv')")
-    assert outcome.status == "failed" and outcome.reason.startswith("cell 3: FileNotFoundError:")
-    assert "/home" not in outcome.reason and "x.csv" in outcome.reason
+    outcome, _ = run("1 + 1", "open('/home/li/secret/x.csv')")
+    assert outcome.status == "failed" and outcome.reason.startswith("code cell 3: a file could not be used (FileNotF")
+    assert "/home" not in outcome.reason and "x.csv" in outcome.reason and "check STUDY" in outcome.failure.remedy
 
 
 def test_a_cell_that_takes_too_long_is_stopped(run: Callable) -> None:
     outcome, _ = run("import time\ntime.sleep(60)", timeout=2)
-    assert outcome.status == "failed" and "longer than 2 seconds" in outcome.reason and "--timeout" in outcome.reason
+    assert outcome.status == "failed" and "code cell 2: it took longer than 2 seconds" in outcome.reason
+    assert "--timeout SECONDS" in outcome.failure.remedy
 
 
 def test_a_killed_kernel_is_a_failure(run: Callable) -> None:
-    outcome, _ = run("import os\nos._exit(9)", "1 + 1")
-    assert outcome.status == "failed" and "ended suddenly" in outcome.reason
+    outcome, _ = run("1 + 1", "import os\nos._exit(9)", "1 + 1")
+    assert outcome.status == "failed" and "code cell 3: its Python process ended suddenly" in outcome.reason
 
 
 def test_what_goes_to_the_error_stream_is_noted(run: Callable) -> None:
@@ -95,6 +97,10 @@ def test_the_copy_carries_no_old_outputs(write_notebook: Callable[..., Notebook]
     [
         ("no file '/home/li/shop/events.csv'", "no file 'events.csv'"),
         ("C:\\Users\\li\\x.csv: gone", "x.csv: gone"),
+        ("get https://li:pw@example.org/x failed", "get … failed"),
+        ("api_key='abc', from 10.0.0.7", "api_key=… from …"),
+        ("ask li@example.org about 2017112501.", "ask … about …."),
+        ("no column 'price' in 20171 rows", "no column 'price' in 20171 rows"),
         ("\n\nfirst\nsecond", "first"),
         ("", "no message"),
         ("a/b is a ratio", "a/b is a ratio"),

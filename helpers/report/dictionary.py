@@ -1,0 +1,177 @@
+"""The data dictionary: every column of every result table with its type, unit and meaning, as a CSV file and a page.
+
+Types, units, captions and gaps come from the Parquet files; meanings from the names that mean the same everywhere, the
+glossary and the table contracts. What none of them knows stays empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from helpers.findings import formula_safe
+from helpers.report.collection import Notebook
+from helpers.report.glossary import read_glossary
+from helpers.result_files import FileColumn, StoredTable, read_about
+from helpers.tables import TABLES
+
+CSV, PAGE = "results/dictionary.csv", "dictionary.html"
+COLUMNS = ["notebook", "table", "caption", "rows", "reason", "column", "type", "unit", "missing", "meaning"]
+
+SHARED = {
+    "accepted": ("lines that became rows", "lines"),
+    "adds_up": ("lines = header + blank + continuation + accepted + rejected", ""),
+    "answer": ("answerable, with caveat, or not answerable", ""),
+    "arm": ("the group of an experiment that a person was drawn into", ""),
+    "because": ("the reason for the answer or verdict", ""),
+    "blank": ("lines without any text", "lines"),
+    "buyers": ("users with at least one purchase", "users"),
+    "category": ("the category's name, or a pseudonym that only the study's machine can make", ""),
+    "channel": ("the way by which people are reached, or come", ""),
+    "ci_high": ("upper end of the interval of the estimate in this row", ""),
+    "ci_low": ("lower end of the interval of the estimate in this row", ""),
+    "covered": ("does the interval hold the truth?", ""),
+    "covered_rate": ("how often the intervals hold the truth", "share of 1"),
+    "customers": ("customers that this row counts", "customers"),
+    "day": ("a calendar day in the study's time zone", ""),
+    "estimate": ("the number that the method gives", ""),
+    "file": ("name of the input file", ""),
+    "hidden": ("why this row shows no numbers: its group is too small", ""),
+    "hour": ("hour of the day in the study's time zone, 0 to 23", ""),
+    "item": ("the item's title, or a pseudonym that only the study's machine can make", ""),
+    "lines": ("lines of the file", "lines"),
+    "notebook": ("the notebook concerned", ""),
+    "p_adjusted": ("p-value, corrected for all that was tested together", ""),
+    "p_holm": ("p-value, corrected by Holm's method for all that was tested together", ""),
+    "p_value": ("chance of a result at least as extreme if there were no effect", ""),
+    "people": ("people that this row counts", "people"),
+    "question": ("the question asked of the data", ""),
+    "reason": ("why a number is missing or a line was not taken", ""),
+    "rejected": ("lines that were not taken", "lines"),
+    "reasons": ("why lines were not taken, with their number", ""),
+    "segment": ("a group of customers that are looked at together", ""),
+    "truth": ("the true value, known because the shop is simulated", ""),
+    "truth_share": ("the true share, known because the shop is simulated", "share of 1"),
+    "unit": ("what the number of this row counts or measures", ""),
+    "users": ("users that this row counts", "users"),
+}
+"""Names that mean the same in every table: name → (meaning, unit)."""
+
+_ENDS = {"_ci_low": "lower", "_ci_high": "upper"}
+_UNITS = {"_rate": "share of 1", "_share": "share of 1", "_days": "days", "_hours": "hours"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One result table: whose it is, its file's stem, what its file says of itself, and is there a Parquet file."""
+
+    notebook: Notebook
+    name: str
+    about: StoredTable
+    typed: bool
+
+
+def explain(column: str, parts: Iterable[str] = ()) -> tuple[str, str]:
+    """Meaning and unit of a column; '' for what is not known.
+
+    Parameters
+    ----------
+    column : str
+        The column's name.
+    parts : iterable of str
+        The parts of the collection that the notebook belongs to: a term of another part may mean something else.
+
+    >>> explain("recency_days_ci_low")
+    ('lower end of the interval of recency_days', 'days')
+    >>> explain("zzz")
+    ('', '')
+    """
+    if column in SHARED:
+        return SHARED[column]
+    for end, word in _ENDS.items():
+        if column.endswith(end):
+            of = column.removesuffix(end)
+            return f"{word} end of the interval of {of}", explain(of, parts)[1]
+    meaning, unit = _from_glossary(column, frozenset(parts))
+    by_name = next((u for end, u in _UNITS.items() if column.endswith(end)), "")
+    return meaning or _contracts().get(column, ""), by_name or unit
+
+
+@cache
+def _from_glossary(column: str, parts: frozenset[str]) -> tuple[str, str]:
+    words = column.replace("_", " ").lower()
+    for term in read_glossary():
+        if words in {w.lower() for w in term.words} and (not term.part or term.part in parts):
+            return term.meaning, "" if term.unit == "–" else term.unit
+    return "", ""
+
+
+@cache
+def _contracts() -> dict[str, str]:
+    """Columns of the input tables that mean the same in all of them."""
+    told: dict[str, set[str]] = {}
+    for table in TABLES.values():
+        for column in table.columns:
+            told.setdefault(column.name, set()).add(column.meaning)
+    return {name: meanings.pop() for name, meanings in told.items() if len(meanings) == 1}
+
+
+def entries(notebooks: list[Notebook], files: Iterable[Path]) -> list[Entry]:
+    """The result tables among these files, `…/results/NN_name/table.csv`, in the order of the notebooks."""
+    found = []
+    for file in sorted(f for f in files if f.suffix == ".csv"):
+        notebook = next((n for n in notebooks if n.name == file.parent.name), None)
+        if notebook is not None:
+            typed = file.with_suffix(".parquet")
+            about = read_about(typed) if typed.is_file() else _about_csv(file)
+            found.append(Entry(notebook, file.stem, about, typed.is_file()))
+    return sorted(found, key=lambda e: (e.notebook.name, e.name))
+
+
+def _about_csv(file: Path) -> StoredTable:
+    """What can be said of a table of an earlier version, which has no Parquet file: no types, no units."""
+    try:
+        table = pd.read_csv(file, dtype=str)
+    except pd.errors.EmptyDataError:
+        return StoredTable(0)
+    return StoredTable(len(table), columns=[FileColumn(c, "", "", int(table[c].isna().sum())) for c in table])
+
+
+def described(entry: Entry) -> list[dict[str, Any]]:
+    """One row a column of a result table; one row without a column where the table has none."""
+    table = {"notebook": entry.notebook.name, "table": entry.name, "caption": entry.about.caption}
+    table |= {"rows": entry.about.rows, "reason": entry.about.reason}
+    rows = []
+    for column in entry.about.columns:
+        meaning, unit = explain(column.name, entry.notebook.parts)
+        own = {"column": column.name, "type": column.type, "unit": column.unit or unit}
+        rows.append(table | own | {"missing": column.missing, "meaning": meaning})
+    return rows or [table]
+
+
+def as_csv(found: list[Entry]) -> str:
+    """The dictionary as CSV: one row a column of a result table."""
+    rows = pd.DataFrame([row for entry in found for row in described(entry)], columns=COLUMNS)
+    rows["missing"] = rows["missing"].astype("Int64")
+    return formula_safe(rows).to_csv(index=False, lineterminator="\n")
+
+
+def sections(found: list[Entry]) -> list[dict[str, Any]]:
+    """The same for the page: one section a notebook, in it one table a result table."""
+    made: dict[str, dict[str, Any]] = {}
+    for entry in found:
+        notebook = entry.notebook
+        own = made.setdefault(
+            notebook.name, {"name": notebook.name, "heading": f"{notebook.number} {notebook.title}", "tables": []}
+        )
+        rows = [row | {"missing": f"{row['missing']:,}"} for row in described(entry) if "column" in row]
+        about = {"name": entry.name, "caption": entry.about.caption, "rows": f"{entry.about.rows:,}"}
+        kinds = [("CSV", "csv"), ("Parquet", "parquet")][: 1 + entry.typed]
+        files = [(kind, f"results/{notebook.name}/{entry.name}.{end}") for kind, end in kinds]
+        own["tables"].append(about | {"reason": entry.about.reason, "columns": rows, "files": files})
+    return list(made.values())
