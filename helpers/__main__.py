@@ -127,10 +127,10 @@ def compare(
     output: Annotated[Path, typer.Option(help="The page to write.")] = Path("reports/compare.html"),
 ) -> None:
     """Tell what changed between two reports, and by how much against its interval."""
-    from helpers.report import publish
     from helpers.report.compare import compare as compared
+    from helpers.whole_files import put
 
-    publish.write(output.absolute().parent, output.name, compared(before, now))
+    put(output, compared(before, now))
     say(f"Open {output}")
 
 

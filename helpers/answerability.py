@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from helpers import study as _study
 from helpers.facts import NO_EVENTS, log_facts, order_facts
 from helpers.study import Study
 from helpers.tables import NEEDS, absent
+from helpers.whole_files import put, seal, unseal
 
 YES, CAVEAT, NO = ANSWERS = ("answerable", "with caveat", "not answerable")
 
@@ -387,14 +387,11 @@ def _key(study: Study, data_hash: str) -> str:
 def _kept(file: Path, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What the file keeps under this key, else the computed value, which is then kept."""
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
+        kept = unseal(file.read_text(encoding="utf-8"))
         if kept["key"] == key:
             return kept["facts"]
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # absent, torn or of an older form: computed anew
+        pass  # absent, damaged or of an older form: computed anew
     facts = json.loads(json.dumps(compute(), allow_nan=False))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    new.write_text(json.dumps({"key": key, "facts": facts}), encoding="utf-8")
-    new.replace(file)
+    put(file, seal({"key": key, "facts": facts}))
     return facts

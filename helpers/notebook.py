@@ -23,6 +23,7 @@ from helpers.findings import Findings, NotAnswerable, missing
 from helpers.intake import Ingested, ingest_all
 from helpers.study import ROOT, Study, load_study
 from helpers.tables import NEEDS, TABLES
+from helpers.whole_files import sweep
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ class OpenStudy:
         """The secret of this machine and study that pseudonyms are made with; it never enters a report."""
         file = _study.CACHE / self.study.name / "pseudonym.key"
         if not file.is_file():
-            _write_once(file, secrets.token_bytes(32))
-        return file.read_bytes()
+            key = secrets.token_bytes(32)
+            _write_once(file, key + hashlib.sha256(key).digest())
+        return _read_key(file)
 
     def pseudonyms(self, ids: pd.Series, kind: str) -> pd.Series:
         """Labels such as 'category k3f9q2ab' for raw ids: the same id gives the same label, and no way back."""
@@ -186,7 +188,8 @@ def data_hash(ingested: dict[str, Ingested]) -> str:
 def _write_once(file: Path, content: bytes) -> None:
     """Put a whole file there, unless another process was faster: then its file stays."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+    sweep(file)
+    new = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     new.write_bytes(content)
     new.chmod(0o600)
     try:
@@ -196,6 +199,22 @@ def _write_once(file: Path, content: bytes) -> None:
     except OSError:  # no hard links on this disk
         new.replace(file)
     new.unlink(missing_ok=True)
+
+
+class KeyDamaged(ValueError):
+    """The key of the pseudonyms is not as it was written."""
+
+
+def _read_key(file: Path) -> bytes:
+    """The key without its check; a key of 32 bytes was written without one."""
+    content = file.read_bytes()
+    key, check = content[:32], content[32:]
+    if len(key) < 32 or (check and check != hashlib.sha256(key).digest()):
+        raise KeyDamaged(
+            f"The file {file.name} in the cache of the study {file.parent.name!r} is damaged, so items and categories "
+            f"would get other labels than before. Delete the folder {file.parent.name} in data/cache, then run again."
+        )
+    return key
 
 
 COUNTS = ("lines", "header", "blank", "continuation", "accepted")

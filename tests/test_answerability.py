@@ -164,6 +164,14 @@ def test_damaged_or_stale_facts_are_computed_again(
     assert ask.assess(study, tables, data_hash="a") == first
 
 
+def test_a_changed_digit_in_the_kept_facts_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "facts.json"
+    facts = ask._kept(file, "a", lambda: {"users": 50})
+    file.write_text(file.read_text(encoding="utf-8").replace("50", "58"), encoding="utf-8")
+    assert ask._kept(file, "a", lambda: facts) == {"users": 50}
+    assert ask._kept(file, "a", lambda: pytest.fail("computed again")) == facts
+
+
 def test_other_data_or_another_zone_have_other_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = load_study("userbehavior")
     keys = {ask._key(s, h) for s in (study, study.model_copy(update={"time_zone": "UTC"})) for h in ("a", "b")}

@@ -14,7 +14,7 @@ import pytest
 from helpers import notebook as notebook_module
 from helpers import study as study_module
 from helpers.findings import NotAnswerable
-from helpers.notebook import OpenStudy, _write_once, accounting, contents, open_study
+from helpers.notebook import KeyDamaged, OpenStudy, _read_key, _write_once, accounting, contents, open_study
 from helpers.study import StudyError
 from helpers.tables import NEEDS, absent
 from tests.logs import random_log
@@ -158,6 +158,19 @@ def test_the_key_of_the_first_process_stays(tmp_path: Path) -> None:
     _write_once(tmp_path / "k", b"first")
     _write_once(tmp_path / "k", b"second")
     assert (tmp_path / "k").read_bytes() == b"first" and [p.name for p in tmp_path.iterdir()] == ["k"]
+
+
+def test_a_damaged_key_is_refused_with_what_to_do(shop: OpenStudy) -> None:
+    before = shop.pseudonyms(pd.Series([1]), "item")[0]
+    file = study_module.CACHE / shop.name / "pseudonym.key"
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:31], bytes([whole[0] ^ 1]) + whole[1:], whole[:63] + bytes([whole[63] ^ 128])):
+        file.write_bytes(damaged)
+        with pytest.raises(KeyDamaged, match="Delete the folder test"):
+            _read_key(file)
+    file.write_bytes(whole[:32])
+    shop.__dict__.pop("_key")
+    assert shop.pseudonyms(pd.Series([1]), "item")[0] == before
 
 
 def test_category_names_where_there_are_any(shop: OpenStudy) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from helpers.intake.errors import IntakeError
 from helpers.study import Study
 from helpers.tables import TABLES
+from helpers.whole_files import put, seal, unseal
 
 VERSION = 1
 """Raised whenever the same input would become another table: old caches are then not used."""
@@ -170,7 +171,7 @@ class Remembered:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "inputs.json"
         try:
-            self._known = json.loads(self.path.read_text(encoding="ascii"))
+            self._known = unseal(self.path.read_text(encoding="ascii"))
         except (OSError, ValueError):
             self._known = {}
 
@@ -197,6 +198,4 @@ class Remembered:
         if fresh or state != self.state(path):
             return
         self._known[self._key(path)] = {"state": state, "sha256": sha256}
-        temporary = self.path.with_name(f"{TEMPORARY}inputs-{os.getpid()}")
-        temporary.write_text(json.dumps(self._known), encoding="ascii")
-        temporary.replace(self.path)
+        put(self.path, seal(self._known))

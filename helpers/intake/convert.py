@@ -6,7 +6,6 @@ One line in, one line out, and nothing is judged here: what is wrong with a line
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pandas as pd
 
 from helpers.intake.errors import IntakeError
 from helpers.study import DATA, nearest, zone
+from helpers.whole_files import put
 
 COLUMNS = ["order_id", "user_id", "item_id", "category_id", "quantity", "unit_price", "timestamp"]
 
@@ -85,9 +85,7 @@ def convert(layout: str, file: Path, *, output: Path | None = None) -> Path:
         raise IntakeError(f"{file.name}: there is no such file. Check the path.")
     table = LAYOUTS[layout](_text(file.read_bytes()))
     target = output or DATA / f"{layout}.csv"
-    new = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    table[COLUMNS].to_csv(new, index=False, lineterminator="\n")
-    new.replace(target)
+    put(target, table[COLUMNS].to_csv(index=False, lineterminator="\n"))
     return target
 
 

@@ -6,8 +6,8 @@ import copy
 import json
 from pathlib import Path
 
-from helpers.report import publish
 from helpers.report.collection import Notebook, tags
+from helpers.whole_files import put
 
 OWN = "# Your code; run the cell below to check it\n"
 KEPT = ("parameters", "solution", "check")
@@ -60,6 +60,6 @@ def write_workbooks(notebooks: list[Notebook], folder: Path, *, solutions: bool)
         file = folder / notebook.path.name
         if not file.exists():
             content = workbook(notebook, solutions=solutions)
-            publish.write(folder, file.name, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+            put(file, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
             written.append(file)
     return written

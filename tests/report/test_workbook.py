@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import pytest
 from typer.testing import CliRunner
 
 from helpers.__main__ import app
@@ -44,6 +45,17 @@ def test_what_somebody_has_worked_in_is_kept(write_notebook: Write, tmp_path: Pa
     (tmp_path / "w" / "20_traffic.ipynb").write_text("mine")
     assert write_workbooks([notebook], tmp_path / "w", solutions=False) == []
     assert (tmp_path / "w" / "20_traffic.ipynb").read_text() == "mine"
+
+
+def test_a_run_that_ends_while_it_writes_leaves_no_half_workbook(
+    write_notebook: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = a_notebook(write_notebook)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
+        patch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("full")))
+        write_workbooks([notebook], tmp_path / "w", solutions=False)
+    assert not (tmp_path / "w" / "20_traffic.ipynb").exists()
+    assert len(write_workbooks([notebook], tmp_path / "w", solutions=False)) == 1
 
 
 def test_every_workbook_is_valid_and_has_no_solution(tmp_path: Path) -> None:
