@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from helpers.report import publish
 from helpers.study import CACHE, DATA, ROOT, Study
+from helpers.whole_files import put
+
+if TYPE_CHECKING:
+    from helpers.simulate.settings import ShopSettings
 
 FOLDER = DATA / "demo"
 CHOSEN = DATA / "demo.settings.json"
@@ -30,14 +38,28 @@ def ensure_demo(say: Callable[[str], None]) -> None:
     if _manifest(FOLDER) and STAMP.is_file() and STAMP.read_text(encoding="utf-8") == _stamp():
         return
     from helpers.simulate.settings import ShopSettings
-    from helpers.simulate.shop import code_version, make_shop
+    from helpers.simulate.shop import code_version
 
     settings = ShopSettings(**_tuples(chosen_settings()))
     if _manifest(FOLDER) != {"settings": settings.as_dict(), "code": code_version()}:
         say(f"making the demo shop ({settings.users:,} users, {settings.weeks} weeks) …")
-        make_shop(FOLDER, settings)
-    STAMP.parent.mkdir(parents=True, exist_ok=True)
-    STAMP.write_text(_stamp(), encoding="utf-8")
+        _make(FOLDER, settings)
+    put(STAMP, _stamp())
+
+
+def _make(folder: Path, settings: ShopSettings, progress: Callable[[float], None] | None = None) -> dict:
+    """Make a shop, one run at a time. What killed runs left beside it goes; the shop that one had moved comes back."""
+    from helpers.simulate.shop import make_shop
+
+    lock = CACHE / f"shop-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}.lock"
+    with publish.one_at_a_time(lock, folder.name):
+        name = f".{glob.escape(folder.name)}"
+        for moved in folder.parent.glob(f"{name}.*.old"):
+            if not folder.exists():
+                moved.rename(folder)
+        for left in [*folder.parent.glob(f"{name}.*.partial"), *folder.parent.glob(f"{name}.*.old")]:
+            shutil.rmtree(left, ignore_errors=True)
+        return make_shop(folder, settings, progress=progress)
 
 
 def _stamp() -> str:
@@ -63,7 +85,6 @@ def _tuples(settings: dict) -> dict:
 def simulate_shop(given: dict, output: Path | None, *, say: Callable[[str], None]) -> None:
     """Make a shop with the given settings; without a folder it becomes the demo shop until it is made otherwise."""
     from helpers.simulate.settings import ShopSettings
-    from helpers.simulate.shop import make_shop
 
     settings = ShopSettings(**given)
     folder = FOLDER if output is None else output.absolute()
@@ -76,11 +97,11 @@ def simulate_shop(given: dict, output: Path | None, *, say: Callable[[str], None
             last = share
             say(f"  {share:.0%}")
 
-    manifest = make_shop(folder, settings, progress=progress)
+    manifest = _make(folder, settings, progress)
     if output is None:
         CHOSEN.unlink(missing_ok=True)
         if given:
-            CHOSEN.write_text(json.dumps(given), encoding="utf-8")
+            put(CHOSEN, json.dumps(given))
     for name, file in manifest["files"].items():
         if file["rows"] is not None and "/" not in name:
             say(f"  {name:<20} {file['rows']:>12,} rows")

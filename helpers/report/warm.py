@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -44,6 +45,7 @@ SHARED = (
 )  # fmt: skip
 """What the nursery imports, in the order of a kernel: first the kernel itself."""
 LONGEST = 1 << 20
+PREFIX = "smn-nursery-"
 
 
 @contextlib.contextmanager
@@ -55,7 +57,8 @@ def warm_kernels() -> Iterator[None]:
     if sys.platform != "linux" or ADDRESS in os.environ:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="smn-") as folder:
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder, _held(folder):
         address = str(Path(folder) / "nursery")
         nursery = _start(address)
         os.environ[ADDRESS] = address
@@ -64,6 +67,26 @@ def warm_kernels() -> Iterator[None]:
         finally:
             del os.environ[ADDRESS]
             _end(nursery)
+
+
+@contextlib.contextmanager
+def _held(folder: str | Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a folder by a lock that falls with this process; without `wait`, BlockingIOError where another holds it."""
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sweep() -> None:
+    """Take away the folders of runs that were killed: nobody holds them."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError), _held(left, wait=False):
+            shutil.rmtree(left)
 
 
 def _start(address: str) -> subprocess.Popen:
@@ -103,7 +126,6 @@ def nursery(listener: socket.socket) -> None:
     import gc
     import importlib
     import select
-    import shutil
 
     del sys.path[0]  # the working folder, as ipykernel's launcher does it
     equal = _at_import(os.environ)

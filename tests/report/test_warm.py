@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.report import warm
 from helpers.report.collection import Notebook
 from helpers.report.kernels import run_notebook
 from helpers.report.warm import ADDRESS, CONSTANT, SHARED, kernel_command, warm_kernels
@@ -126,3 +127,13 @@ def wait_until(done: Callable[[], bool], seconds: float = 60) -> bool:
     while not done() and time.monotonic() < end:
         time.sleep(0.05)
     return done()
+
+
+def test_the_folder_of_a_killed_run_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm.tempfile, "tempdir", str(tmp_path))
+    for name in ("smn-nursery-left", "smn-nursery-held", "another"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "smn-nursery-link").symlink_to(tmp_path / "another")
+    with warm._held(tmp_path / "smn-nursery-held"):
+        warm._sweep()
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["another", "smn-nursery-held", "smn-nursery-link"]
