@@ -18,6 +18,9 @@ import pyarrow as pa
 
 from helpers.study import CACHE, Engine
 
+SPILL = "SMN_SPILL"
+"""Names the folder for what does not fit into memory: the runner takes it away, even after a kernel was killed."""
+
 
 def connect(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
     """Open verified Parquet files as Ibis tables.
@@ -39,7 +42,7 @@ def connect(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
 
 def _duckdb(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
     """DuckDB in this process: bounded memory, a spill folder, and no way out to other files or the network."""
-    spill = Path(tempfile.gettempdir()) / f"spill-{os.getpid()}"
+    spill = Path(os.environ.get(SPILL) or Path(tempfile.gettempdir()) / f"spill-{os.getpid()}")
     options = {} if engine.threads is None else {"threads": engine.threads}
     con = ibis.duckdb.connect(":memory:", memory_limit=memory_limit(engine), temp_directory=str(spill), **options)
     places = {str(f.parent) for f in files.values()}
@@ -55,16 +58,11 @@ def _duckdb(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
 
 def _spark(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
     """PySpark, local or on a cluster; the same expressions run unchanged."""
-    try:
-        from pyspark.sql import SparkSession
-    except ImportError:
-        raise ModuleNotFoundError(
-            "engine.kind is spark, but pyspark is not installed. Install it: python run.py pip install pyspark"
-        ) from None
-    builder = SparkSession.builder.appName("smart-marketing-notebooks").config("spark.sql.session.timeZone", "UTC")
-    session = (builder.master(engine.master) if engine.master else builder).getOrCreate()
-    con = ibis.pyspark.connect(session)
-    return {name: con.read_parquet(str(file), table_name=name) for name, file in files.items()}
+    from helpers.engine_spark import open_tables, spark_session
+
+    stored = sum(f.stat().st_size for f in files.values() if f.is_file())
+    memory = memory_limit(engine).removesuffix("B").lower()
+    return open_tables(spark_session(engine, memory=memory, inputs=stored), files)
 
 
 def memory_limit(engine: Engine, *, total: int | None = None) -> str:
@@ -101,7 +99,9 @@ def hold(table: ir.Table) -> ir.Table:
     """
     backend = ibis.get_backend(table)
     if backend.name == "pyspark":
-        return table.cache()
+        from helpers.engine_spark import held
+
+        return held(table)
     return backend.create_table(ibis.util.gen_name("held"), table, temp=True)
 
 

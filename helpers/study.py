@@ -107,13 +107,32 @@ class Window(_Strict):
         return (self.end - self.start).days + 1
 
 
+MASTER = (
+    r"^(local(\[(\d{1,4}|\*)(,\d{1,3})?\])?|yarn|spark://[\w.-]+:\d+(,[\w.-]+:\d+)*|k8s://(https?://)?[\w.-]+(:\d+)?)$"
+)
+
+
 class Engine(_Strict):
-    """Where event-level work runs."""
+    """Where event-level work runs.
+
+    For Spark `master` says where (without it, Spark's own settings do), `intake: cluster` that files are read and
+    written through it, and `store` in which folder or under which URI of the cluster the cleaned tables lie.
+    """
 
     kind: Literal["duckdb", "spark"] = "duckdb"
     memory_limit: Annotated[str, Field(pattern=r"^(\d+(\.\d+)?\s?(MB|GB|TB)|\d{1,3}\s?%)$")] = "60%"
     threads: Annotated[StrictInt, Field(ge=1, le=1024)] | None = None
-    master: str | None = None
+    master: Annotated[str, Field(pattern=MASTER)] | None = None
+    intake: Literal["machine", "cluster"] = "machine"
+    store: str | None = None
+
+    @model_validator(mode="after")
+    def _spark_only(self) -> Engine:
+        given = [name for name in ("master", "store") if getattr(self, name) is not None]
+        given += ["intake"] if self.intake == "cluster" else []
+        if given and self.kind != "spark":
+            raise ValueError(f"engine.{given[0]} is for Spark only; say kind: spark, or take the key away")
+        return self
 
 
 class Privacy(_Strict):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import ibis
 import pandas as pd
 import pytest
 
-from helpers.engine import as_table, connect, hold, machine_memory, memory_limit
+from helpers import engine_spark
+from helpers.engine import SPILL, as_table, connect, hold, machine_memory, memory_limit
 from helpers.study import Engine
 
 
@@ -70,6 +72,17 @@ def test_kernels_side_by_side_share_the_memory(monkeypatch: pytest.MonkeyPatch) 
     assert memory_limit(Engine(memory_limit="50%"), total=8_000_000_000) == "1000MB"
 
 
+def test_what_does_not_fit_into_memory_goes_where_the_runner_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(SPILL, str(tmp_path / "spill"))
+    seen, connected = [], ibis.duckdb.connect
+    note = lambda *a, **k: seen.append(k["temp_directory"]) or connected(*a, **k)  # noqa: E731
+    monkeypatch.setattr(ibis.duckdb, "connect", note)
+    connect(Engine(), {})
+    assert seen == [str(tmp_path / "spill")]
+
+
 def test_this_machine_has_memory() -> None:
     assert machine_memory() > 10**8
 
@@ -79,5 +92,70 @@ def test_spark_that_is_not_installed_says_how_to_install_it(tmp_path: Path, monk
 
     monkeypatch.setitem(sys.modules, "pyspark", None)
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install pyspark"):
+    with pytest.raises(engine_spark.EngineError, match=r"pip install -r requirements-spark\.txt"):
         connect(Engine(kind="spark"), {"events": tmp_path / "x.parquet"})
+
+
+def test_a_machine_without_java_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(engine_spark.EngineError, match=r"holds no Java.*Install Java 17"):
+        engine_spark.check_java()
+    monkeypatch.delenv("JAVA_HOME")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(engine_spark.EngineError, match=r"no Java was found.*Install Java 17"):
+        engine_spark.check_java()
+
+
+@pytest.mark.parametrize("said", ['openjdk version "11.0.2" 2019', 'java version "1.8.0_292"', "nothing known"])
+def test_java_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setattr(engine_spark.shutil, "which", lambda *_, **__: "java")
+    answer = subprocess.CompletedProcess([], 0, stderr=said)
+    monkeypatch.setattr(engine_spark.subprocess, "run", lambda *_, **__: answer)
+    with pytest.raises(engine_spark.EngineError, match="needs 17 or newer"):
+        engine_spark.check_java()
+
+
+@pytest.mark.parametrize(
+    ("master", "asked"),
+    [
+        ("spark://a:7077", [("a", 7077)]),
+        ("spark://a:7077,b:7078", [("a", 7077), ("b", 7078)]),
+        ("k8s://https://api.example:6443", [("api.example", 6443)]),
+        ("local[2]", []),
+    ],
+)
+def test_a_master_is_asked_before_spark_waits_for_it(monkeypatch: pytest.MonkeyPatch, master: str, asked: list) -> None:
+    tried = []
+    monkeypatch.setattr(engine_spark, "_answers", lambda host, port: tried.append((host, port)))
+    if not asked:
+        return engine_spark.check_master(master)
+    with pytest.raises(engine_spark.EngineError, match="does not answer within 5 seconds"):
+        engine_spark.check_master(master)
+    assert tried == asked
+
+
+def test_yarn_needs_to_know_where_its_cluster_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(engine_spark.EngineError, match=r"yarn-site\.xml"):
+        engine_spark.check_master("yarn")
+
+
+def test_on_one_machine_a_session_listens_to_this_machine_only() -> None:
+    settings = engine_spark._settings(Engine(kind="spark", master="local[2]"), "2000m", 10 << 30)
+    assert settings["spark.driver.bindAddress"] == "127.0.0.1" and settings["spark.ui.enabled"] == "false"
+    assert settings["spark.driver.memory"] == "2000m" and settings["spark.sql.shuffle.partitions"] == "160"
+    cluster = engine_spark._settings(Engine(kind="spark", master="yarn"), "2000m", 10 << 30)
+    assert "spark.driver.memory" not in cluster and cluster["spark.sql.session.timeZone"] == "UTC"
+
+
+@pytest.mark.parametrize("master", ["local[2] --conf x=y", "http://a", "spark://a", "yarn;", "local[-1]"])
+def test_a_master_is_one_of_sparks_kinds(master: str) -> None:
+    with pytest.raises(ValueError, match="master"):
+        Engine(kind="spark", master=master)
+
+
+@pytest.mark.parametrize("key", [{"master": "yarn"}, {"store": "s3a://x"}, {"intake": "cluster"}])
+def test_keys_of_spark_need_spark(key: dict) -> None:
+    with pytest.raises(ValueError, match="for Spark only"):
+        Engine(**key)
