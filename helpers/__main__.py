@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from helpers.visible import visible
+
 app = typer.Typer(
     help=__doc__,
     no_args_is_help=True,
@@ -19,7 +21,7 @@ app = typer.Typer(
 
 def say(text: str) -> None:
     """One line to the terminal at once, so that a pipe sees the progress too."""
-    print(text, flush=True)
+    print(visible(text), flush=True)
 
 
 @app.command()
@@ -196,7 +198,7 @@ def torture(
 
 
 def _fail(message: str) -> int:
-    print(f"Error: {message}", file=sys.stderr, flush=True)
+    print(visible(f"Error: {message}"), file=sys.stderr, flush=True)
     return 1
 
 

@@ -328,6 +328,10 @@ def _plain(value: Any) -> float | int | None:
     return number if math.isfinite(number) else None
 
 
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""Text that starts so is a formula to some spreadsheet; the wide signs to Chinese and Japanese ones."""
+
+
 def formula_safe(table: pd.DataFrame) -> pd.DataFrame:
     """The table with text that a spreadsheet would run as a formula made harmless by a leading apostrophe.
 
@@ -344,4 +348,4 @@ def formula_safe(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _harmless(text: str) -> str:
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text

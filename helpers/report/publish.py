@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from helpers.visible import visible
+
 READY = "READY.json"
 
 
@@ -54,11 +56,11 @@ def _lock(handle) -> None:
 
 
 def write(folder: Path, name: str, text: str) -> None:
-    """Write one file of the staged report and flush it to disk."""
+    """Write one file of the staged report and flush it to disk; a page shows characters that act unseen as a sign."""
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", encoding="utf-8", newline="\n") as handle:
-        handle.write(text)
+        handle.write(visible(text) if name.endswith(".html") else text)
         handle.flush()
         os.fsync(handle.fileno())
 
