@@ -72,9 +72,7 @@ def test_kernels_side_by_side_share_the_memory(monkeypatch: pytest.MonkeyPatch) 
     assert memory_limit(Engine(memory_limit="50%"), total=8_000_000_000) == "1000MB"
 
 
-def test_what_does_not_fit_into_memory_goes_where_the_runner_says(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_does_not_fit_goes_where_the_runner_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(SPILL, str(tmp_path / "spill"))
     seen, connected = [], ibis.duckdb.connect
     note = lambda *a, **k: seen.append(k["temp_directory"]) or connected(*a, **k)  # noqa: E731

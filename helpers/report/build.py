@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from helpers.report import publish
 from helpers.report.account import Data, fingerprint, report_code
@@ -20,6 +20,10 @@ from helpers.report.collection import Notebook, all_notebooks, select
 from helpers.report.parameters import merge, parse_sets
 from helpers.report.warm import warm_kernels
 from helpers.study import CACHE, REPORTS, STUDIES, Study, load_study
+from helpers.whole_files import put, seal, unseal
+
+if TYPE_CHECKING:
+    from helpers.report.kernels import Outcome
 
 Say = Callable[[str], None]
 KEPT_RUNS, KEPT_STATES = 4, 20
@@ -226,10 +230,14 @@ class _Build:
         }
 
     def _known(self, plan: Plan) -> dict[str, Any] | None:
+        """The entry of a kept run whose files are as they were written; else None, and the notebook runs again."""
+        folder = self._folder(plan)
         try:
-            return json.loads((self._folder(plan) / "outcome.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            kept = unseal((folder / "outcome.json").read_text(encoding="utf-8"))
+            whole = all(_hash(folder / name) == digest for name, digest in kept["files"].items())
+        except (OSError, ValueError, KeyError):
             return None
+        return kept["entry"] if whole else None
 
     def _run_one(self, plan: Plan, jobs: int, timeout: int) -> dict[str, Any]:
         from helpers.report.kernels import run_notebook
@@ -238,23 +246,29 @@ class _Build:
         work.mkdir(parents=True)
         source = self.study.source
         study = self.study.name if source == STUDIES / f"{self.study.name}.yaml" else str(source)
-        outcome = run_notebook(
-            plan.notebook, work / "run", study=study, parameters=plan.parameters, jobs=jobs, timeout=timeout
-        )
+        try:
+            outcome = run_notebook(
+                plan.notebook, work / "run", study=study, parameters=plan.parameters, jobs=jobs, timeout=timeout
+            )
+            return self._ended(plan, outcome, work / "run")
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _ended(self, plan: Plan, outcome: Outcome, run: Path) -> dict[str, Any]:
         entry = {k: v for k, v in asdict(outcome).items() if k != "warnings" and (k, v) != ("failure", None)}
         if outcome.warnings:
             self.warnings[plan.notebook.name] = outcome.warnings
         if outcome.status != "failed":
-            self._keep(plan, work / "run", entry)
-        shutil.rmtree(work, ignore_errors=True)
+            self._keep(plan, run, entry)
         return entry
 
     def _keep(self, plan: Plan, run: Path, entry: dict[str, Any]) -> None:
         """Put a clean run into the cache, whole or not at all; keep the last few of a notebook."""
-        for extra in ("kernels", "copy.ipynb"):
+        for extra in ("kernels", "spill", "copy.ipynb"):
             path = run / extra
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-        (run / "outcome.json").write_text(json.dumps(entry, ensure_ascii=False), encoding="utf-8")
+        files = {f.relative_to(run).as_posix(): _hash(f) for f in run.rglob("*") if f.is_file()}
+        put(run / "outcome.json", seal({"entry": entry, "files": files}))
         place = self._folder(plan)
         place.parent.mkdir(exist_ok=True)
         shutil.rmtree(place, ignore_errors=True)
@@ -278,7 +292,11 @@ class _Build:
         from helpers.report.pages import stage
 
         staging = publish.staging_folder(self.target)
-        staged = stage(self, entries, staging)
+        try:
+            staged = stage(self, entries, staging)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)  # on a full disk the room is needed
+            raise
         publish.publish(self.target, gone=staged.gone)
         files = {n: _hash(self.target / n) for n in staged.files}
         if not any(e["status"] == "failed" for e in staged.entries):

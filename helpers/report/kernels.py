@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from helpers.engine import SPILL
 from helpers.findings import RESULTS_ENV
 from helpers.report.collection import Notebook
 from helpers.report.failure import CODE, FILES, PACKAGES, Failure, died, first_line, last_cell, of_error, timed_out
@@ -53,6 +54,7 @@ def write_kernelspec(folder: Path, results: Path, *, jobs: int, name: str = KERN
     environment = {
         RESULTS_ENV: str(results),
         "SMN_JOBS": str(jobs),
+        SPILL: str(folder.parent / "spill"),
         "IPYTHONDIR": str(folder / "ipython"),
         **CONSTANT,
     }
@@ -199,7 +201,9 @@ def _kernel_manager(specs: Path) -> type:
     class OwnKernel(AsyncKernelManager):
         def __init__(self, **options: Any) -> None:
             finder = KernelSpecManager(kernel_dirs=[str(specs)], ensure_native_kernel=False)
-            super().__init__(kernel_spec_manager=finder, transport_encryption="auto", **options)
+            # beside the kernelspec, where it goes with the run, however that ends
+            own = {"kernel_spec_manager": finder, "connection_file": str(specs / "connection.json")}
+            super().__init__(transport_encryption="auto", **own, **options)
 
         async def start_kernel(self, **options: Any) -> None:
             # what the process itself says (not its cells) stays off the terminal

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -247,6 +249,74 @@ def test_an_interrupted_run_leaves_nothing_new(
         make(sets=["20.rows=9"])
     assert files(report) == old
     assert files(make()) == old and not publish.staging_folder(report.folder).exists()
+
+
+class Dead(BaseException):
+    """The process has been killed: from now on it changes nothing."""
+
+
+def die(patch: pytest.MonkeyPatch, *, at: int) -> list[int]:
+    """Let the run die before its `at`-th change of the disk; the list holds how many it began."""
+    begun = [0]
+
+    def dying(change: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*given: Any, **more: Any) -> Any:
+            begun[0] += 1
+            if begun[0] > at:
+                raise Dead
+            return change(*given, **more)
+
+        return step
+
+    for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "rename"), (Path, "unlink"), (shutil, "rmtree")):
+        patch.setattr(owner, name, dying(getattr(owner, name)))
+    return begun
+
+
+def test_a_run_that_is_killed_at_any_step_leaves_whole_files_and_the_next_completes_it(
+    make: Callable[..., Report], kernel: Kernel, corner: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, change = files(report := make(only="20")), {"only": "20", "sets": ["20.rows=5"]}
+    state = {corner.parent / name: corner.parent / f"{name}-before" for name in ("cache", "out")}
+    for folder, kept in state.items():
+        shutil.copytree(folder, kept)
+    with monkeypatch.context() as patch:
+        steps = die(patch, at=10**6)
+        new = files(make(**change))
+    for part in (0.3, 0.7, 0.9, 0.97):
+        for folder, kept in state.items():
+            shutil.rmtree(folder)
+            shutil.copytree(kept, folder)
+        with monkeypatch.context() as patch, pytest.raises(Dead):
+            die(patch, at=int(part * steps[0]))
+            make(**change)
+        assert all(content in (old.get(name), new.get(name)) for name, content in files(report).items())
+        assert files(make(**change)) == new and not publish.staging_folder(report.folder).exists()
+        assert not [f for f in (corner.parent / "cache").rglob("*") if f.name.startswith(".")]
+
+
+@pytest.mark.parametrize("name", ["findings.json", "executed.ipynb"])
+def test_a_kept_run_with_a_changed_bit_runs_again(
+    make: Callable[..., Report], kernel: Kernel, corner: Path, name: str
+) -> None:
+    good = files(report := make(only="20"))
+    (file,) = report.runs["20_traffic"].rglob(name)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 4
+    file.write_bytes(content)
+    next((corner.parent / "cache" / "corner").glob("published-*.json")).unlink()
+    assert files(make(only="20")) == good and len(kernel.runs) == 2
+
+
+def test_a_full_disk_leaves_the_old_report_and_no_half_new_one(
+    make: Callable[..., Report], kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = make()
+    old = files(report)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(publish, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        make(sets=["20.rows=9"])
+    assert files(report) == old and not publish.staging_folder(report.folder).exists()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helpers.report import kernels
 from helpers.report.collection import Notebook
 from helpers.report.failure import first_line
 from helpers.report.kernels import Outcome, prepared, run_notebook
@@ -84,6 +85,14 @@ def test_a_killed_kernel_is_a_failure(run: Callable) -> None:
 def test_what_goes_to_the_error_stream_is_noted(run: Callable) -> None:
     outcome, _ = run("import warnings\nwarnings.warn('old')")
     assert outcome.status == "rendered" and "old" in outcome.warnings[0]
+
+
+def test_what_a_kernel_needs_on_disk_lies_in_the_folder_of_its_run(tmp_path: Path) -> None:
+    manager = kernels._kernel_manager(tmp_path / "kernels")()
+    assert manager.connection_file == str(tmp_path / "kernels" / "connection.json")
+    kernels.write_kernelspec(tmp_path / "kernels", tmp_path / "run" / "results", jobs=1)
+    spec = json.loads((tmp_path / "kernels" / kernels.KERNEL / "kernel.json").read_text())
+    assert all(spec["env"][name].startswith(str(tmp_path)) for name in ("SMN_RESULTS", "SMN_SPILL", "IPYTHONDIR"))
 
 
 def test_the_copy_carries_no_old_outputs(write_notebook: Callable[..., Notebook]) -> None:
