@@ -22,7 +22,7 @@ from helpers.intake.cache import (
     settings_hash,
     sweep,
 )
-from helpers.intake.errors import IntakeError
+from helpers.intake.errors import IntakeError, shown
 from helpers.study import Study, TableInput, nearest
 
 __all__ = ["Ingested", "IntakeError", "ingest", "ingest_all"]
@@ -68,6 +68,7 @@ def ingest(study: Study, table: str, *, progress: Progress | None = None) -> Ing
         raise IntakeError(f"The study {study.name!r} has no table {table!r}. {nearest(table, tuple(study.tables))}")
     said = progress or (lambda what, part: None)
     _refuse_remote(study, table)
+    _refuse_nameless(study, table)
     folder = _study.CACHE / study.name
     remembered = Remembered(folder)
     try:
@@ -97,6 +98,13 @@ def _refuse_remote(study: Study, table: str) -> None:
             f"tables.{table}.path: {url[:60]!r}: remote files cannot be read on this engine, although the study "
             "allows them. Fetch the file and give its path."
         )
+
+
+def _refuse_nameless(study: Study, table: str) -> None:
+    """A name that is not text cannot stand in a ledger or on a page."""
+    for path in study.tables[table].paths:
+        if any(0xD800 <= ord(c) <= 0xDFFF for c in path.name):
+            raise IntakeError(f"{shown(path.name)}: the file's name is not text in UTF-8. Rename the file.")
 
 
 def _place(folder: Path, table: str, data_hash: str) -> Path:

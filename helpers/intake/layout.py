@@ -13,6 +13,8 @@ from helpers.tables import Table
 
 HEADER_LINES = 20
 NEAR = 50
+LONG = 60
+"""A column's name of more characters is cut in a message."""
 DELIMITERS = {",": "','", ";": "';'", "\t": '"\\t"', "|": "'|'"}
 
 
@@ -120,10 +122,11 @@ def _find_header(name: str, lines: list[bytes], contract: Table, given: TableInp
     found = _names(top[0][1], given.delimiter, quoting)
     _refuse_delimiter(name, top, wanted, given, quoting)
     missing = next((w for w in wanted if w not in found), "")
-    hint = nearest(missing, found) if missing and found else ""
+    hint = nearest(missing, found) if missing and found and len(missing) < LONG else ""
+    expected = ", ".join(w if len(w) < LONG else shown(w) for w in wanted)
     raise IntakeError(
-        f"{name}, line {top[0][0]}: expected a header with {', '.join(wanted)}; "
-        f"found {shown(', '.join(found) or top[0][1])}. Column {missing!r} is missing. {hint} "
+        f"{name}, line {top[0][0]}: expected a header with {expected}; "
+        f"found {shown(', '.join(found) or top[0][1])}. Column {shown(missing)} is missing. {hint} "
         "Map it under columns in the study file, or say header: false."
     )
 

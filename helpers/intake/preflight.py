@@ -69,6 +69,8 @@ def check_signature(head: bytes, name: str) -> None:
     for magic, what, remedy in SIGNATURES:
         if head.startswith(magic):
             raise IntakeError(f"{name}: this is {what}, not CSV text. To use it, {remedy}.")
+    if head[257:262] == b"ustar":
+        raise IntakeError(f"{name}: this is a tar archive, not CSV text. To use it, unpack the archive.")
     if head and head.count(0) * 5 >= len(head):
         raise IntakeError(f"{name}: every few bytes are NUL: UTF-16 text or a binary file. Save the file as UTF-8 CSV.")
     start = head.removeprefix(UTF8_BOM).lstrip()[:64].lower()

@@ -125,6 +125,7 @@ REFUSED = {
     "gzip named .csv": (gzip.compress(GOOD), "csv.gz"),
     "web page": (b"<!DOCTYPE html><html>" + GOOD, "web page"),
     "pickle": (b"\x80\x04\x95" + GOOD, "pickle"),
+    "tar": (b"log.csv".ljust(257, b"\0") + b"ustar  \0".ljust(255, b"\0") + GOOD * 300, "tar archive"),
     "Parquet named .csv": (b"PAR1" + GOOD, "format: parquet"),
     "neither UTF-8 nor GB18030": (GOOD + b"4,13,103,\xff\xff,1511544073\n", "line 4"),
     "one line not UTF-8, others are": (
@@ -151,6 +152,7 @@ def test_refuses(data, words, tmp_path, study_of):
 
 
 HEADERS = {
+    "a giant name": (HEAD.replace(b"user_id", b"u" * 9000) + GOOD, "'user_id' is missing"),
     "header only": (HEAD, "no rows"),
     "no header": (GOOD, "expected a header"),
     "wrong names": (HEAD.replace(b"user_id", b"userid") + GOOD, "Did you mean 'userid'?"),
@@ -403,3 +405,18 @@ def test_a_header_said_by_position_must_not_be_data(tmp_path, study_of):
     columns = {"user_id": 1, "item_id": 2, "category_id": 3, "behavior": 4, "timestamp": 5}
     with pytest.raises(IntakeError, match="row of data"):
         ingest(study_of(path, columns=columns), "events")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are always text there")
+def test_a_file_name_that_is_not_text_is_refused(tmp_path, study_of):
+    path = tmp_path / b"log\xff.csv".decode("utf-8", "surrogateescape")
+    path.write_bytes(GOOD)
+    with pytest.raises(IntakeError, match=r"log\\udcff\.csv.*Rename"):
+        ingest(study_of(tmp_path / "x.csv", header=False).model_copy(update={"tables": _named(path)}), "events")
+
+
+def _named(path):
+    from helpers.study import TableInput
+
+    names = ("user_id", "item_id", "category_id", "behavior", "timestamp")
+    return {"events": TableInput(path=str(path), header=False, columns={n: i for i, n in enumerate(names, 1)})}
