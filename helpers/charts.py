@@ -22,10 +22,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from helpers.findings import Note, format_value
+from helpers.visible import visible
 
 INK, QUIET, GRID = "#1f2328", "#59636e", "#d1d9e0"
 """Text, secondary text and grid; the report maps them to the reader's light or dark scheme."""
@@ -71,7 +73,7 @@ class Chart:
     """A finished figure with its alt text and caption."""
 
     def __init__(self, figure: Figure, *, alt: str, caption: str = "") -> None:
-        self.figure, self.alt, self.caption = figure, alt, caption
+        self.figure, self.alt, self.caption = figure, visible(alt), visible(caption)
 
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
@@ -80,12 +82,23 @@ class Chart:
         """The figure as a small, deterministic SVG with its alt text as label."""
         buffer = io.StringIO()
         with mpl.rc_context(THEME):
+            _lay_out(self.figure)
             self.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         return _slim(buffer.getvalue(), self.alt)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
         data = {"image/svg+xml": self.svg(), "text/plain": repr(self)}
         return data, {"image/svg+xml": {"alt": self.alt, "caption": self.caption}}
+
+
+def _lay_out(figure: Figure) -> None:
+    """Find the places once, as the SVG measures them: left to savefig, the whole figure is drawn twice for it."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        FigureCanvasSVG(figure)
+        figure.dpi = 72
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def _slim(svg: str, alt: str) -> str:
@@ -114,7 +127,7 @@ def _reason(table: pd.DataFrame, value: str = "") -> Note | None:
 
 
 def _label(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title)
+    axes.set_title(visible(title))
     axes.set_xlabel(x)
     axes.set_ylabel(y)
 
@@ -151,7 +164,7 @@ def _ends(table: pd.DataFrame, label: str, value: str) -> str:
 
 def _text(value: object, longest: int = 40) -> str:
     """A label of at most so many letters; a Chinese character is as wide as two."""
-    text = value.strftime("%Y-%m-%d") if isinstance(value, pd.Timestamp) else str(value)
+    text = value.strftime("%Y-%m-%d") if isinstance(value, pd.Timestamp) else visible(str(value))
     ends = list(accumulate(1 + (east_asian_width(c) in "WF") for c in text[: longest + 1]))
     if not ends or ends[-1] <= longest:
         return text
