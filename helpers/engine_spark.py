@@ -14,6 +14,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,14 @@ class EngineError(StudyError):
     """The engine that the study file names cannot be used; the message says why and what to do."""
 
 
+@contextmanager
+def without_pandas_warning() -> Iterator[None]:
+    """What pyspark says of pandas 3 on import does not concern us: all tables travel as Arrow."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas", category=FutureWarning)
+        yield
+
+
 def spark_session(engine: Engine, *, memory: str = "1g", inputs: int = 0) -> SparkSession:
     """The one Spark session of this process: the one that runs already, or a new one.
 
@@ -59,8 +68,9 @@ def spark_session(engine: Engine, *, memory: str = "1g", inputs: int = 0) -> Spa
         pyspark or Java is missing or too old, or the master does not answer.
     """
     try:
-        from pyspark import SparkContext
-        from pyspark.sql import SparkSession
+        with without_pandas_warning():
+            from pyspark import SparkContext
+            from pyspark.sql import SparkSession
     except ImportError:
         raise EngineError(f"engine.kind is spark, but pyspark is not installed. Install it: {INSTALL}") from None
     if SparkContext._active_spark_context is None:
@@ -216,8 +226,7 @@ def open_tables(session: SparkSession, files: dict[str, Path]) -> dict[str, ir.T
 @cache
 def _backend() -> Any:
     """Ibis' Spark backend, with results that come as Arrow tables: with the very types of DuckDB's."""
-    with warnings.catch_warnings():  # pyspark says of pandas 3 what does not concern us: it sees no pandas here
-        warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas", category=FutureWarning)
+    with without_pandas_warning():
         from ibis.backends.pyspark import Backend
     ibis.pyspark  # noqa: B018  (its options are known from here on)
 

@@ -148,7 +148,9 @@ def _sampled(z: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
     return z.iloc[np.sort(np.random.default_rng(seed).choice(len(z), most, replace=False))]
 
 
-def kmeans(z: pd.DataFrame, *, k: int, seed: int, starts: int = 4, fit_on: int = FIT_ON) -> Fit:
+def kmeans(
+    z: pd.DataFrame, *, k: int, seed: int, starts: int = 4, fit_on: int = FIT_ON, engine: str = "sklearn"
+) -> Fit:
     """k-means: k centres that minimise W = Σ ‖x − centre of its cluster‖².
 
     Parameters
@@ -163,6 +165,8 @@ def kmeans(z: pd.DataFrame, *, k: int, seed: int, starts: int = 4, fit_on: int =
         Random starts (k-means++); the one with the least W is kept.
     fit_on : int
         Above so many users the centres are fitted on a seeded sample of this size, and all users are then assigned.
+    engine : str
+        sklearn, or spark: Spark MLlib fits on all users, by a cluster.
 
     Returns
     -------
@@ -175,13 +179,18 @@ def kmeans(z: pd.DataFrame, *, k: int, seed: int, starts: int = 4, fit_on: int =
     >>> fit.labels.tolist(), round(fit.within, 3)
     ([0, 0, 0, 1], 0.02)
     """
+    if engine not in ("sklearn", "spark"):
+        raise ClustersError(f"engine: {engine!r} is not known; take sklearn or spark")
     if reason := _too_few(z, k):
         return _no_fit(z, reason)
-    model = _kmeans(_sampled(z, fit_on, seed).to_numpy(), k, seed, starts)
-    return Fit(
-        pd.Series(_by_size(_assigned(z.to_numpy(), model.cluster_centers_)), index=z.index),
-        within=float(model.inertia_),
-    )
+    if engine == "spark":
+        from helpers import spark_ml
+
+        centers, within = spark_ml.kmeans(z.to_numpy(), k=k, seed=seed, starts=starts)
+    else:
+        model = _kmeans(_sampled(z, fit_on, seed).to_numpy(), k, seed, starts)
+        centers, within = model.cluster_centers_, float(model.inertia_)
+    return Fit(pd.Series(_by_size(_assigned(z.to_numpy(), centers)), index=z.index), within=within)
 
 
 def _kmeans(values: np.ndarray, k: int, seed: int, starts: int) -> KMeans:

@@ -190,12 +190,15 @@ ACTIONS: tuple[tuple[dict[str, int], str], ...] = (
 _NO_RULE = "The usual programme: nothing sets them apart enough to treat them differently."
 
 
-def segment(prepared: Prepared, *, k: int | None, seed: int) -> pd.Series:
-    """The segment of every user by k-means: 0 the largest. Without clusters (k None) all are in segment 0."""
+def segment(prepared: Prepared, *, k: int | None, seed: int, engine: str = "sklearn") -> pd.Series:
+    """The segment of every user by k-means: 0 the largest. Without clusters (k None) all are in segment 0.
+
+    `engine` as in `clusters.kmeans`.
+    """
     everyone = pd.Series(0, index=prepared.z.index)
     if k is None or prepared.reason:
         return everyone
-    fit = kmeans(prepared.z, k=k, seed=seed)
+    fit = kmeans(prepared.z, k=k, seed=seed, engine=engine)
     return everyone if fit.reason else fit.labels
 
 

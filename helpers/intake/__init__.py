@@ -35,7 +35,7 @@ class Ingested:
     """One table, verified: where its rows and rejects are, and its account."""
 
     table: str
-    data: Path
+    data: Path | str
     rejects: Path
     manifest: dict[str, Any]
     data_hash: str
@@ -69,6 +69,10 @@ def ingest(study: Study, table: str, *, progress: Progress | None = None) -> Ing
     said = progress or (lambda what, part: None)
     _refuse_remote(study, table)
     _refuse_nameless(study, table)
+    if study.engine.intake == "cluster":
+        from helpers.intake.cluster import ingest_on_cluster
+
+        return Ingested(table, *ingest_on_cluster(study, table, said))
     folder = _study.CACHE / study.name
     remembered = Remembered(folder)
     try:
@@ -94,10 +98,11 @@ def _refuse_remote(study: Study, table: str) -> None:
     for url in study.tables[table].remote:
         if not study.allow_remote:
             raise IntakeError(f"tables.{table}.path: {url[:60]!r} is a URL. Fetch the file and give its path.")
-        raise IntakeError(
-            f"tables.{table}.path: {url[:60]!r}: remote files cannot be read on this engine, although the study "
-            "allows them. Fetch the file and give its path."
-        )
+        if study.engine.intake != "cluster":
+            raise IntakeError(
+                f"tables.{table}.path: {url[:60]!r}: remote files cannot be read on this engine, although the study "
+                "allows them. Fetch the file and give its path, or read it with engine: {kind: spark, intake: cluster}."
+            )
 
 
 def _refuse_nameless(study: Study, table: str) -> None:

@@ -263,6 +263,15 @@ def _text(word: bytes | None) -> tuple[str | None, str]:
 
 
 def sources_of(path: Path, contract: Table, given: TableInput, id_types: dict[str, str]) -> dict[str, str]:
+    """As `sources_in`, with the schema that stands in the file."""
+    with _understood(path):
+        schema = pq.read_schema(path)
+    return sources_in(schema, path, contract, given, id_types)
+
+
+def sources_in(
+    schema: pa.Schema, path: Path, contract: Table, given: TableInput, id_types: dict[str, str]
+) -> dict[str, str]:
     """Contract column → the file's column, by name or position, of a type that holds it exactly.
 
     Raises
@@ -270,8 +279,6 @@ def sources_of(path: Path, contract: Table, given: TableInput, id_types: dict[st
     IntakeError
         A column is missing, stands twice, or has a type that cannot hold what the contract asks for.
     """
-    with _understood(path):
-        schema = pq.read_schema(path)
     mapped = given.columns or {c: c for c in contract.names if c in schema.names}
     if given.columns is None:
         missing = [c for c in contract.required if c not in schema.names]

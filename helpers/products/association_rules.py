@@ -289,7 +289,7 @@ def frequent(
     strict : bool
         Raise TooManyItemsets instead of giving its advice as the reason.
     miner : str
-        fpgrowth or bitmaps, see `rules.itemsets`; the sets are the same.
+        fpgrowth, bitmaps or spark, see `rules.itemsets`; the sets are the same.
 
     Returns
     -------

@@ -119,6 +119,7 @@ class Settings:
     als_ridge: float = 10.0
     als_alpha: float = 1.0
     als_rounds: int = 8
+    als_engine: str = "numpy"
     min_count: int = 5
     seed: int = 42
 
@@ -162,7 +163,7 @@ def _items_of(items: ir.Table | None, own: pd.DataFrame, level: str) -> np.ndarr
 def fit(now: Trial, settings: Settings, known: pd.DataFrame | None = None) -> dict[str, Model]:
     """All recommenders, learnt from a trial's histories; `known` are the `features`."""
     strength, s = now.histories.strength, settings
-    weights = {"ridge": s.als_ridge, "alpha": s.als_alpha, "rounds": s.als_rounds}
+    weights = {"ridge": s.als_ridge, "alpha": s.als_alpha, "rounds": s.als_rounds, "engine": s.als_engine}
     models: dict[str, Model] = {
         REFERENCE: rec.SameForAll(now.popular),
         "recently popular": rec.SameForAll(now.recent),

@@ -245,8 +245,9 @@ def ease(strength: csr_matrix, *, ridge: float = 100.0) -> Links:
 
 
 def als(
-    strength: csr_matrix, *, factors: int = 16, ridge: float = 10.0, alpha: float = 1.0, rounds: int = 10, seed: int = 1
-) -> Factors:
+    strength: csr_matrix, *, factors: int = 16, ridge: float = 10.0, alpha: float = 1.0, rounds: int = 10,
+    seed: int = 1, engine: str = "numpy",
+) -> Factors:  # fmt: skip
     r"""Factors for implicit feedback by alternating least squares.
 
     $$\min_{a, b} \sum_{u,i} c_{ui} \left(p_{ui} - a_u \cdot b_i\right)^2
@@ -268,6 +269,8 @@ def als(
         Number of rounds; each solves for all customers, then for all things.
     seed : int
         Start of the things' factors.
+    engine : str
+        numpy, or spark: Spark MLlib, by a cluster, whose penalty grows with the number of a row's entries.
 
     References
     ----------
@@ -275,6 +278,13 @@ def als(
     """
     if factors < 1 or ridge <= 0 or alpha <= 0:
         raise RecommendationError(f"factors={factors}, ridge={ridge}, alpha={alpha}: give 1 or more, and above 0")
+    if engine not in ("numpy", "spark"):
+        raise RecommendationError(f"engine={engine!r} is not known; take numpy or spark")
+    if engine == "spark":
+        from helpers import spark_ml
+
+        how = {"factors": factors, "ridge": ridge, "alpha": alpha, "rounds": rounds, "seed": seed}
+        return Factors(spark_ml.als(strength, **how), ridge, alpha)
     turned = strength.T.tocsr()
     things = np.random.default_rng(seed).normal(0, 0.1, (strength.shape[1], factors))
     for _ in range(rounds):

@@ -171,7 +171,8 @@ def itemsets(
     limit : int
         More itemsets than that are refused before memory runs out.
     miner : str
-        fpgrowth (mlxtend's tree), or bitmaps: the same sets, several times faster.
+        fpgrowth (mlxtend's tree), bitmaps (the same sets, several times faster) or spark (the same sets, by a
+        cluster).
 
     Returns
     -------
@@ -303,7 +304,14 @@ def _packed(columns: csc_matrix, wanted: Iterable[int]) -> dict[int, np.ndarray]
     return maps
 
 
-MINERS = {"fpgrowth": _by_fpgrowth, "bitmaps": _by_bitmaps}
+def _by_spark(baskets: Encoded, least: int, longest: int) -> Iterator[tuple[int, list[int]]]:
+    """MLlib's FP-growth, on a cluster or on this machine."""
+    from helpers import spark_ml
+
+    return spark_ml.itemsets(baskets.matrix, least=least, longest=longest)
+
+
+MINERS = {"fpgrowth": _by_fpgrowth, "bitmaps": _by_bitmaps, "spark": _by_spark}
 
 
 def _itemset_table(found: list[tuple[tuple[str, ...], int]], total: int) -> pd.DataFrame:
