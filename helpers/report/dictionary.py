@@ -39,12 +39,17 @@ SHARED = {
     "covered_rate": ("how often the intervals hold the truth", "share of 1"),
     "customers": ("customers that this row counts", "customers"),
     "day": ("a calendar day in the study's time zone", ""),
+    "definition": ("how the number of this row is defined", ""),
     "estimate": ("the number that the method gives", ""),
     "file": ("name of the input file", ""),
     "hidden": ("why this row shows no numbers: its group is too small", ""),
     "hour": ("hour of the day in the study's time zone, 0 to 23", ""),
+    "if": ("the items that the rule starts from", ""),
+    "indicator": ("the figure that this row is about", ""),
     "item": ("the item's title, or a pseudonym that only the study's machine can make", ""),
     "lines": ("lines of the file", "lines"),
+    "meaning": ("what this row means, in words", ""),
+    "method": ("the way in which the number was found", ""),
     "notebook": ("the notebook concerned", ""),
     "p_adjusted": ("p-value, corrected for all that was tested together", ""),
     "p_holm": ("p-value, corrected by Holm's method for all that was tested together", ""),
@@ -52,18 +57,21 @@ SHARED = {
     "people": ("people that this row counts", "people"),
     "question": ("the question asked of the data", ""),
     "reason": ("why a number is missing or a line was not taken", ""),
-    "rejected": ("lines that were not taken", "lines"),
     "reasons": ("why lines were not taken, with their number", ""),
+    "rejected": ("lines that were not taken", "lines"),
     "segment": ("a group of customers that are looked at together", ""),
+    "then": ("the items that the rule leads to", ""),
     "truth": ("the true value, known because the shop is simulated", ""),
     "truth_share": ("the true share, known because the shop is simulated", "share of 1"),
     "unit": ("what the number of this row counts or measures", ""),
     "users": ("users that this row counts", "users"),
+    "verdict": ("what follows from the numbers of this row", ""),
 }
 """Names that mean the same in every table: name → (meaning, unit)."""
 
 _ENDS = {"_ci_low": "lower", "_ci_high": "upper"}
-_UNITS = {"_rate": "share of 1", "_share": "share of 1", "_days": "days", "_hours": "hours"}
+_UNITS = {"rate": "share of 1", "share": "share of 1", "days": "days", "hours": "hours", "weeks": "weeks"}
+"""Last words of names → unit."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ def explain(column: str, parts: Iterable[str] = ()) -> tuple[str, str]:
             of = column.removesuffix(end)
             return f"{word} end of the interval of {of}", explain(of, parts)[1]
     meaning, unit = _from_glossary(column, frozenset(parts))
-    by_name = next((u for end, u in _UNITS.items() if column.endswith(end)), "")
+    by_name = _UNITS.get(column.rpartition("_")[2], "")
     return meaning or _contracts().get(column, ""), by_name or unit
 
 
@@ -162,16 +170,38 @@ def as_csv(found: list[Entry]) -> str:
 
 
 def sections(found: list[Entry]) -> list[dict[str, Any]]:
-    """The same for the page: one section a notebook, in it one table a result table."""
+    """The same for the page, in short: one section a notebook, in it one row a result table."""
     made: dict[str, dict[str, Any]] = {}
     for entry in found:
         notebook = entry.notebook
         own = made.setdefault(
             notebook.name, {"name": notebook.name, "heading": f"{notebook.number} {notebook.title}", "tables": []}
         )
-        rows = [row | {"missing": f"{row['missing']:,}"} for row in described(entry) if "column" in row]
-        about = {"name": entry.name, "caption": entry.about.caption, "rows": f"{entry.about.rows:,}"}
-        kinds = [("CSV", "csv"), ("Parquet", "parquet")][: 1 + entry.typed]
-        files = [(kind, f"results/{notebook.name}/{entry.name}.{end}") for kind, end in kinds]
-        own["tables"].append(about | {"reason": entry.about.reason, "columns": rows, "files": files})
+        about = {"caption": entry.about.caption, "reason": entry.about.reason, "rows": f"{entry.about.rows:,}"}
+        files = [f"{entry.name}.{end}" for end in ("csv", "parquet")[: 1 + entry.typed]]
+        own["tables"].append(about | {"files": files, "columns": in_short(described(entry))})
     return list(made.values())
+
+
+def in_short(rows: list[dict[str, Any]]) -> str:
+    """The columns of a result table in one line: an interval stands with its estimate.
+
+    >>> rate = {"column": "rate", "type": "number", "unit": "share of 1", "missing": 2}
+    >>> in_short([rate, rate | {"column": "rate_ci_low"}, rate | {"column": "rate_ci_high"}])
+    'rate (number, share of 1, with interval, 2 empty)'
+    """
+    names = {row.get("column", "") for row in rows}
+    with_interval = {n for n in names if n and {f"{n}{end}" for end in _ENDS} <= names}
+    ends = {f"{n}{end}" for n in with_interval for end in _ENDS}
+    told = []
+    for row in (r for r in rows if "column" in r and r["column"] not in ends):
+        empty = f"{row['missing']:,} empty" if row["missing"] else ""
+        words = [row["type"], row["unit"], "with interval" if row["column"] in with_interval else "", empty]
+        told.append(f"{row['column']} ({', '.join(filter(None, words))})" if any(words) else row["column"])
+    return " · ".join(told)
+
+
+def meanings(found: list[Entry]) -> list[tuple[str, str]]:
+    """Every column whose meaning is known, in alphabetical order; the ends of intervals are left out."""
+    rows = [row for entry in found for row in described(entry) if row.get("meaning")]
+    return sorted({(r["column"], r["meaning"]) for r in rows if not r["column"].endswith(tuple(_ENDS))})

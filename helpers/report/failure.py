@@ -86,7 +86,7 @@ def own_errors() -> frozenset[str]:
 def timed_out(seconds: int) -> tuple[str, str]:
     """Cause and remedy of a cell that was stopped."""
     return (
-        f"it took longer than {seconds} seconds and was stopped",
+        f"it took longer than {seconds} second{'s' if seconds != 1 else ''} and was stopped",
         "Give it longer with --timeout SECONDS, or give the study a shorter window or fewer data",
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import shutil
 import subprocess
 import sys
 import time
@@ -24,6 +26,8 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 KERNEL = "smart-marketing"
 CELL_TIMEOUT = 1800
+ROOM = 100_000
+"""Bytes on the disk below which a kernel could not write what it needs."""
 
 
 @dataclass
@@ -166,12 +170,29 @@ def _papermill(
     except CellTimeoutError:
         return timed_out(timeout)
     except DeadKernelError:
-        return died()
+        return _full_disk(folder) or died()
     except RuntimeError as error:
-        return f"its kernel did not start ({first_line(str(error))})", PACKAGES
+        return _full_disk(folder) or (f"its kernel did not start ({first_line(str(error))})", PACKAGES)
     finally:
-        ensure_event_loop().close()  # the loop of this thread, which nbclient leaves open
+        _close(ensure_event_loop())
     return None
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Close the loop that nbclient leaves open in this thread; after a cell that was stopped it still waits."""
+    waiting = asyncio.all_tasks(loop)
+    for task in waiting:
+        task.cancel()
+    if waiting:
+        loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
+    loop.close()
+
+
+def _full_disk(folder: Path) -> Why | None:
+    """A kernel that cannot write its files dies without a word: is that why?"""
+    if shutil.disk_usage(folder).free > ROOM:
+        return None
+    return "the disk that holds data/cache is full", "Free some space, then run the command again"
 
 
 @cache

@@ -242,7 +242,8 @@ class _Stage:
     def _dictionary(self) -> str:
         study = self.build.study
         about = {"title": f"Data dictionary · {study.title}", "study_title": study.title}
-        page = templates().get_template(dictionary.PAGE).render(sections=dictionary.sections(self.tables), **about)
+        about |= {"sections": dictionary.sections(self.tables), "meanings": dictionary.meanings(self.tables)}
+        page = templates().get_template(dictionary.PAGE).render(**about)
         if stopped := faults(page, trusted=[page_script()]):
             raise MarkupError(f"the data dictionary may not be published: {stopped[0]}")
         return page

@@ -157,7 +157,7 @@ def test_a_failure_has_a_page_until_it_is_mended(make: Callable[..., Report], ke
     assert (
         "secret" not in page
         and "not shown" in page
-        and "code cell 3" in page
+        and "Code cell 3" in page
         and not faults(page, trusted=[page_script()])
     )
     assert 'href="20_traffic.failed.html"' in index and "Failed: 20 Trial; the card says why." in index
@@ -166,7 +166,7 @@ def test_a_failure_has_a_page_until_it_is_mended(make: Callable[..., Report], ke
     assert (report.folder / "20_traffic.failed.html").read_text() == page
     kernel.fate["20_traffic"] = ("failed", "a value does not fit")
     again = (make().folder / "20_traffic.failed.html").read_text()
-    assert all(w in again for w in ("code cell 3, in “1 Visits”", "a value does not fit.", "Mend it."))
+    assert all(w in again for w in ("Code cell 3, in “1 Visits”", "A value does not fit.", "Mend it."))
     kernel.fate.clear()
     make()
     assert not (report.folder / "20_traffic.failed.html").exists()
@@ -189,7 +189,11 @@ def test_the_dictionary_lists_every_column_and_keeps_the_reason(make: Callable[.
     )
     assert told["meaning"].tolist() == ["users that this row counts", ""] * 2 and told["rows"].tolist() == [0, 0, 2, 2]
     page = (report.folder / "dictionary.html").read_text()
-    assert "Not computable: nobody came." in page and 'href="results/21_funnel/visits.parquet"' in page
+    assert (
+        "Not computable: nobody came." in page
+        and "users (number, users, 1 empty)" in page
+        and 'href="results/21_funnel/visits.parquet"' in page
+    )
     assert faults(page, trusted=[page_script()]) == []
 
 
