@@ -47,7 +47,7 @@ def itemsets(baskets: csr_matrix, *, least: int, longest: int) -> Iterator[tuple
 
     References
     ----------
-    Li et al. (2008), parallel FP-growth.
+    Li et al. (2008), parallel FP-growth: li2008.
     """
     if not baskets.shape[0] or not baskets.nnz:
         return
@@ -74,7 +74,7 @@ def kmeans(values: np.ndarray, *, k: int, seed: int, starts: int) -> tuple[np.nd
 
     References
     ----------
-    Bahmani et al. (2012), scalable k-means++.
+    Bahmani et al. (2012), scalable k-means++: bahmani2012.
     """
     with _session() as session:
         from pyspark.ml.clustering import KMeans
