@@ -223,13 +223,15 @@ def _disk(error: OSError) -> str:
     """What a full disk or a closed folder means, in words."""
     import errno
 
-    name = Path(error.filename).name if isinstance(error.filename, str) else "a file"
+    name = f"{Path(error.filename).name}: " if isinstance(error.filename, str) else ""
     cure = {
         errno.ENOSPC: "the disk is full. Free some space, then try again",
-        errno.EROFS: "the folder is read-only. Choose another with --output, or make it writable",
-        errno.EACCES: "no permission. Make the folder writable, or close the file in other programs",
+        errno.EROFS: "its folder is read-only. Make it writable, or take others: --output for the reports, SMN_CACHE "
+        "for the cache",
+        errno.EACCES: "no permission to read or write it. Change the permissions of the file and its folder, or close "
+        "it in other programs",
     }.get(error.errno or 0, error.strerror or str(error))
-    return f"{name}: {cure}. Reports that stood before are untouched."
+    return f"{name}{cure if name else cure[:1].upper() + cure[1:]}. Reports that stood before are untouched."
 
 
 if __name__ == "__main__":

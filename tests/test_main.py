@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.__main__ import _disk
 from helpers.report import check
 from helpers.report.check import new_study
 from helpers.study import ROOT, StudyError, load_study
@@ -85,3 +86,18 @@ def test_a_new_study_finds_its_file_from_wherever_it_was_made(
 def test_the_help_lists_the_commands() -> None:
     ended = run(ROOT, "--help")
     assert all(word in ended.stdout for word in ("reports", "test", "lab", "new", "check", "simulate"))
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(28, "No space left on device"), "The disk is full. Free some space"),
+        (OSError(28, "No space left on device", "/srv/x/index.html"), "index.html: the disk is full."),
+        (OSError(30, "Read-only file system", "/srv/x/.demo.new"), ".demo.new: its folder is read-only. Make it"),
+        (PermissionError(13, "Permission denied", "/srv/x/demo.yaml"), "demo.yaml: no permission to read or write it."),
+        (OSError(5, "Input/output error"), "Input/output error. Reports that stood before"),
+    ],
+)
+def test_trouble_with_a_disk_is_one_line_without_a_path(error: OSError, told: str) -> None:
+    said = _disk(error)
+    assert said.startswith(told) and "/srv" not in said and "\n" not in said and said.endswith("are untouched.")
