@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -93,6 +94,12 @@ def test_what_a_kernel_needs_on_disk_lies_in_the_folder_of_its_run(tmp_path: Pat
     kernels.write_kernelspec(tmp_path / "kernels", tmp_path / "run" / "results", jobs=1)
     spec = json.loads((tmp_path / "kernels" / kernels.KERNEL / "kernel.json").read_text())
     assert all(spec["env"][name].startswith(str(tmp_path)) for name in ("SMN_RESULTS", "SMN_SPILL", "IPYTHONDIR"))
+
+
+def test_a_kernel_that_could_not_write_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kernels._full_disk(tmp_path) is None
+    monkeypatch.setattr(kernels.shutil, "disk_usage", lambda _: SimpleNamespace(free=4096))
+    assert "disk" in kernels._full_disk(tmp_path)[0] and "Free some space" in kernels._full_disk(tmp_path)[1]
 
 
 def test_the_copy_carries_no_old_outputs(write_notebook: Callable[..., Notebook]) -> None:
