@@ -24,6 +24,7 @@ from helpers.whole_files import put, seal, unseal
 
 if TYPE_CHECKING:
     from helpers.report.kernels import Outcome
+    from helpers.report.pages import Staged
 
 Say = Callable[[str], None]
 KEPT_RUNS, KEPT_STATES = 4, 20
@@ -151,8 +152,7 @@ class _Build:
         if self._nothing_changed():
             return self._as_published()
         self.assessment = assessed(self.study, ingested, self.data)
-        entries = self._run_all(jobs, timeout)
-        return self._publish(entries)
+        return self._publish(self._staged(jobs, timeout))
 
     # resume
 
@@ -186,9 +186,8 @@ class _Build:
 
     # run
 
-    def _run_all(self, jobs: int, timeout: int) -> list[dict[str, Any]]:
-        """One entry a plan, in order; those whose code, parameters and data are known are taken from the cache."""
-        entries: dict[str, dict[str, Any]] = {}
+    def _run_all(self, jobs: int, timeout: int, ended: Callable[[dict[str, Any]], None]) -> None:
+        """Tell of each plan's end; those whose code, parameters and data are known are taken from the cache."""
         todo: list[Plan] = []
         for plan in self.plans:
             entry = self._answerable(plan) or self._known(plan)
@@ -196,16 +195,15 @@ class _Build:
                 todo.append(plan)
             else:
                 self._tell(entry, known=True)
-                entries[plan.notebook.name] = entry
+                ended(entry)
         with warm_kernels() if todo else nullcontext(), ThreadPoolExecutor(max(1, jobs)) as pool:
             if todo:
                 import helpers.report.kernels  # noqa: F401  (imported once, before the threads)
             waiting = {pool.submit(self._run_one, plan, min(jobs, len(todo)), timeout): plan for plan in todo}
             for done in as_completed(waiting):
                 entry = done.result()
-                entries[entry["name"]] = entry
                 self._tell(entry)
-        return [entries[p.notebook.name] for p in self.plans]
+                ended(entry)
 
     def _answerable(self, plan: Plan) -> dict[str, Any] | None:
         """An entry for a notebook that cannot be asked of these data, found without starting a kernel."""
@@ -288,15 +286,20 @@ class _Build:
 
     # publish
 
-    def _publish(self, entries: list[dict[str, Any]]) -> Report:
-        from helpers.report.pages import stage
+    def _staged(self, jobs: int, timeout: int) -> Staged:
+        """The new report beside the old one: each page is made when its run has ended, while others run."""
+        from helpers.report.pages import Stage
 
         staging = publish.staging_folder(self.target)
         try:
-            staged = stage(self, entries, staging)
+            stage = Stage(self, staging)
+            self._run_all(jobs, timeout, stage.render)
+            return stage.complete()
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)  # on a full disk the room is needed
             raise
+
+    def _publish(self, staged: Staged) -> Report:
         publish.publish(self.target, gone=staged.gone)
         files = {n: _hash(self.target / n) for n in staged.files}
         if not any(e["status"] == "failed" for e in staged.entries):

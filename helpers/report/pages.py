@@ -73,35 +73,43 @@ def _read(file: Path, otherwise: Any) -> Any:
         return otherwise
 
 
-def stage(build: _Build, entries: list[dict[str, Any]], staging: Path) -> Staged:
-    """Write the whole new report to `staging`.
+class Stage:
+    """A whole new report in the folder `staging`: pages one by one as their runs end, then all that speaks of all.
 
     A notebook that failed, or that was not asked for, keeps the page, results and findings that it has.
     """
-    work = _Stage(build, {e["name"]: e for e in entries}, staging)
-    for notebook in work.shown:
-        work.add(notebook)
-    work.finish()
-    return work.staged
 
-
-class _Stage:
-    def __init__(self, build: _Build, entries: dict[str, dict[str, Any]], staging: Path) -> None:
-        self.build, self.new, self.staging = build, entries, staging
+    def __init__(self, build: _Build, staging: Path) -> None:
+        self.build, self.staging = build, staging
         self.old = _Old(build.target)
         self.plans: dict[str, Plan] = {p.notebook.name: p for p in build.plans}
-        self.shown = [n for n in all_notebooks() if n.name in self.new or n.name in self.old.entries]
+        self.shown = [n for n in all_notebooks() if n.name in self.plans or n.name in self.old.entries]
+        self.new: dict[str, dict[str, Any]] = {}
+        self.made: dict[str, tuple[str, list[dict]]] = {}
         self.staged = Staged()
         self.findings: list[dict] = []
         self.cards: list[dict[str, Any]] = []
 
-    def add(self, notebook: Notebook) -> None:
+    def render(self, entry: dict[str, Any]) -> None:
+        """Make the page of a notebook whose run has ended, while others still run."""
+        name = entry["name"]
+        if entry["status"] != "failed":
+            page, own, entry = self._render(self.plans[name].notebook, entry)
+            self.made[name] = page, own
+        self.new[name] = entry
+
+    def complete(self) -> Staged:
+        """All that is left when every run has ended."""
+        for notebook in self.shown:
+            self._add(notebook)
+        self._finish()
+        return self.staged
+
+    def _add(self, notebook: Notebook) -> None:
         """One notebook: its page and results, or what it has already."""
         name = notebook.name
         entry = self.new.get(name)
-        page, own = "", []
-        if entry is not None and entry["status"] != "failed":
-            page, own, entry = self._render(notebook, entry)
+        page, own = self.made.get(name, ("", []))
         if page:
             self._write_page(name, page)
         else:
@@ -194,7 +202,7 @@ class _Stage:
         self.staged.files += [f"{name}.html"] if page else []
         return page, [f for f in self.old.findings if f["notebook"] == name]
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """Index, findings and the record of the run."""
         build = self.build
         finished = now_of(self.staged.entries, build.started)
