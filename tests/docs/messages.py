@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import gzip
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +15,7 @@ import run
 from helpers import study as study_module
 from helpers.__main__ import _disk
 from helpers.intake import ingest_all
-from helpers.report import check, failure, publish
+from helpers.report import check, failure, kernels, publish
 from helpers.report.build import make_plans
 from helpers.report.compare import compare
 from helpers.study import load_study
@@ -78,6 +80,13 @@ def gone(number: int) -> str:
     return _disk(OSError(number, "", "report.html"))
 
 
+def full_cache(folder: Path) -> str:
+    """What is said where a kernel died because the disk is full."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+        return kernels._full_disk(folder)[0]
+
+
 def set_up(said: str) -> str:
     return run.explain(said)
 
@@ -121,9 +130,11 @@ MESSAGES: dict[str, Callable[[Case], str]] = {
     "no report": lambda c: c.said(lambda: compare("nosuch", "nosuch")),
     "memory": lambda c: failure.died()[0],
     "memory of the engine": lambda c: failure.of_error("MemoryError", "")[0],
+    "no room for a run": lambda c: full_cache(c.folder),
     "too long": lambda c: failure.timed_out(1800)[0],
     "error": lambda c: failure.of_error("KeyError", "'price'")[0],
     "value": lambda c: failure.of_error("ValueError", "min_support = 2: take a share from 0 to 1")[0],
     "disk full": lambda c: gone(errno.ENOSPC),
     "no permission": lambda c: gone(errno.EACCES),
+    "read-only": lambda c: gone(errno.EROFS),
 }
