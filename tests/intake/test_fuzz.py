@@ -1,21 +1,56 @@
-"""Broken logs, made by seeded mutations and judged by an oracle that shares no code with the data door."""
+"""Broken logs, made by seeded operators and judged by an oracle that shares no code with the data door."""
 
 from __future__ import annotations
 
-from collections import Counter
-
-import oracle
 import pytest
-from judge import judge
-from mutations import MUTATIONS
+
+from tests.intake import oracle
+from tests.intake.judge import GOOD, broken_log, judge
+from tests.intake.judge_parquet import judge_parquet
+from tests.intake.large_logs import WAYS, Large, judge_large
+from tests.intake.mutations_parquet import OPERATORS as PARQUET
+from tests.intake.operators import OPERATORS
 
 
-@pytest.mark.parametrize("number", range(len(MUTATIONS)), ids=sorted(MUTATIONS))
+@pytest.mark.parametrize("number", range(len(OPERATORS)), ids=sorted(OPERATORS))
 def test_no_broken_log_is_silently_wrong(number, tmp_path):
-    outcomes = Counter(judge(number + len(MUTATIONS) * i, tmp_path) for i in range(6))
-    assert set(outcomes) <= {"taken", "refused"}
+    verdicts = [judge(number + len(OPERATORS) * turn, tmp_path) for turn in (0, 1)]
+    assert [v.fault for v in verdicts if v.outcome not in GOOD] == []
+
+
+@pytest.mark.parametrize("number", range(len(PARQUET)), ids=sorted(PARQUET))
+def test_no_broken_parquet_file_is_silently_wrong(number, tmp_path):
+    verdict = judge_parquet(number, tmp_path)
+    assert verdict.outcome in GOOD, verdict.fault
+
+
+@pytest.mark.parametrize("name", [n for n in WAYS if n != "lines_over_the_cap"])
+def test_quotes_and_long_lines_swallow_nothing(name, tmp_path):
+    verdict = judge_large(name, Large(2000, 1), tmp_path)
+    assert verdict.outcome in GOOD, verdict.fault
+
+
+def test_all_operators_take_their_turn():
+    assert {broken_log(n).operator for n in range(len(OPERATORS))} == set(OPERATORS)
 
 
 def test_the_oracle_knows_a_good_row_from_bad_ones():
-    data = b"1,2,3,pv,1511539200\n1,2,3,pv,1511539199\n01,2,3,pv,1511539200\n1,2,3,pv\n"
-    assert oracle.rows_of(data) == {(1, 2, 3, "pv", 1511539200): 1}
+    data = b"1,2,3,pv,1511539200\n1,2,3,pv,1511539199\n01,2,3,pv,1511539200\n1,2,3,pv\n1,2,3,pv,1511539200\n"
+    told = oracle.Told(columns={n: i for i, n in enumerate(oracle.TABLES["events"], start=1)})
+    found = oracle.truth([data], told)
+    assert [r.values for r in found.kept] == [(1, 2, 3, "pv", 1511539200)]
+    assert [(r.line, r.values[3]) for r in found.doubled] == [(5, "pv")]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("1970-01-01T08:00:01.5+08:00", (1, 500_000)),
+        ("1969-12-31 23:59:59.25Z", (-1, 250_000)),
+        ("1970-01-01 00:00:00 UTC", (0, 0)),
+        ("1970-01-01T00:00:00", None),
+        ("1970-02-30T00:00:00Z", None),
+    ],
+)
+def test_the_oracle_reads_moments(text, moment):
+    assert oracle.moment_of(text, "iso") == moment
