@@ -14,8 +14,8 @@ from tests.intake.operators import OPERATORS
 
 @pytest.mark.parametrize("number", range(len(OPERATORS)), ids=sorted(OPERATORS))
 def test_no_broken_log_is_silently_wrong(number, tmp_path):
-    verdicts = [judge(number + len(OPERATORS) * turn, tmp_path) for turn in (0, 1)]
-    assert [v.fault for v in verdicts if v.outcome not in GOOD] == []
+    verdict = judge(number, tmp_path)
+    assert verdict.outcome in GOOD, verdict.fault
 
 
 @pytest.mark.parametrize("number", range(len(PARQUET)), ids=sorted(PARQUET))
