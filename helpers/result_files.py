@@ -72,13 +72,20 @@ def write_parquet(table: pd.DataFrame, file: Path, *, caption: str = "", units: 
 
 def read_about(file: Path) -> StoredTable:
     """What a Parquet file says of itself: caption, reason, rows, and one entry a column."""
-    stored = pq.read_table(file)
-    about = {k.decode(): v.decode() for k, v in (stored.schema.metadata or {}).items()}
+    with pq.ParquetFile(file) as stored:
+        schema, groups = stored.schema_arrow, [stored.metadata.row_group(i) for i in range(stored.num_row_groups)]
+        rows = stored.metadata.num_rows
+    about = {k.decode(): v.decode() for k, v in (schema.metadata or {}).items()}
     columns = [
-        FileColumn(f.name, _word(f.type), (f.metadata or {}).get(b"unit", b"").decode(), stored.column(i).null_count)
-        for i, f in enumerate(stored.schema)
+        FileColumn(f.name, _word(f.type), (f.metadata or {}).get(b"unit", b"").decode(), _empty(groups, i))
+        for i, f in enumerate(schema)
     ]
-    return StoredTable(stored.num_rows, about.get("caption", ""), about.get("reason", ""), columns)
+    return StoredTable(rows, about.get("caption", ""), about.get("reason", ""), columns)
+
+
+def _empty(groups: list[pq.RowGroupMetaData], column: int) -> int:
+    """Empty cells of a column, as the file's own statistics count them."""
+    return sum(g.column(column).statistics.null_count for g in groups if g.column(column).statistics)
 
 
 def _word(kind: pa.DataType) -> str:
