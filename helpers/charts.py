@@ -126,8 +126,13 @@ def _reason(table: pd.DataFrame, value: str = "") -> Note | None:
     return None
 
 
+def _drawable(text: str) -> str:
+    """In characters that a font has: no tabs, returns or controls."""
+    return re.sub("[\t\r\u2028\u2029]", " ", visible(text))
+
+
 def _label(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(visible(title))
+    axes.set_title(_drawable(title))
     axes.set_xlabel(x)
     axes.set_ylabel(y)
 
@@ -164,7 +169,7 @@ def _ends(table: pd.DataFrame, label: str, value: str) -> str:
 
 def _text(value: object, longest: int = 40) -> str:
     """A label of at most so many letters; a Chinese character is as wide as two."""
-    text = value.strftime("%Y-%m-%d") if isinstance(value, pd.Timestamp) else visible(str(value))
+    text = value.strftime("%Y-%m-%d") if isinstance(value, pd.Timestamp) else _drawable(str(value))
     ends = list(accumulate(1 + (east_asian_width(c) in "WF") for c in text[: longest + 1]))
     if not ends or ends[-1] <= longest:
         return text

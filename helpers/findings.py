@@ -348,4 +348,5 @@ def formula_safe(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _harmless(text: str) -> str:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # a bare return would end the row, and the next could compute
     return f"'{text}" if text.startswith(FORMULA_SIGNS) else text

@@ -4,7 +4,12 @@ globalThis.probe = (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const seen = (e) => e.checkVisibility({ contentVisibilityAuto: true, visibilityProperty: true });
   const name = (e) => `${e.tagName.toLowerCase()}${e.id ? "#" + e.id : ""} ${(e.textContent || "").trim().slice(0, 40)}`;
-  const done = () => new Promise((then) => setTimeout(then)); // asking for a place afterwards lays the page out
+  const frame = () => new Promise(requestAnimationFrame);
+  // a browser that has much to do takes its time: wait for what is due, but not for ever
+  const comes = async (due) => {
+    for (let i = 0; i < 200 && !due(); i++) await frame();
+    return due();
+  };
   const channel = (v) => ((v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
   const light = (c) => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
   const colour = (text) => (text.match(/[\d.]+/g) || []).map(Number);
@@ -53,26 +58,27 @@ globalThis.probe = (() => {
     },
     async contents() {
       const lost = [];
-      for (const a of all(".contents a")) {
-        a.click();
-        await done();
+      const landed = (a) => {
         const heading = document.querySelector("h2:target"), top = heading?.getBoundingClientRect().top;
         const below = document.documentElement.scrollHeight - innerHeight - scrollY > 2;
-        if (!heading || !seen(heading) || top < -1 || top > (below ? 200 : innerHeight)) lost.push(name(a));
+        return location.hash === a.hash && heading && seen(heading) && top > -1 && top < (below ? 200 : innerHeight);
+      };
+      for (const a of all(".contents a")) {
+        a.click();
+        if (!(await comes(() => landed(a)))) lost.push(name(a));
       }
       return lost;
     },
     async code() {
-      const shown = () => all("details.code pre").filter(seen).length, before = shown();
+      const shown = () => all("details.code pre").filter(seen).length, cells = all("details.code").length;
       const found = document.getElementById("all-code");
-      if (!found) return all("details.code").length ? "no switch" : "";
-      found.click();
-      await done();
-      const open = shown();
-      found.click();
-      await done();
-      const right = before === 0 && open === all("details.code").length && shown() === 0;
-      return right ? "" : `${before}, ${open}, ${shown()} of ${all("details.code").length} cells shown`;
+      if (!found) return cells ? ["no switch"] : [];
+      const wrong = [];
+      for (const [step, due] of [0, cells, 0].entries()) {
+        if (step) found.click();
+        if (!(await comes(() => shown() === due))) wrong.push(`${shown()} cells shown, not ${due}`);
+      }
+      return wrong;
     },
     stops: () => stops().length,
     listen() {
@@ -95,13 +101,14 @@ globalThis.probe = (() => {
     // a deck: what stands outside the frame of a slide, or under its last line
     async outside(place) {
       Reveal.slide(place);
-      await done();
-      const slide = Reveal.getCurrentSlide(), frame = slide.getBoundingClientRect(), say = slide.querySelector(".say");
+      await frame();
+      await frame();
+      const slide = Reveal.getCurrentSlide(), edge = slide.getBoundingClientRect(), say = slide.querySelector(".say");
       const parts = all("h1, h2, li, dd, .end > p, figure, .smn-table > table, .part, .say", slide);
       const over = parts.filter((p) => {
         const box = p.getBoundingClientRect();
-        const bottom = say && !say.contains(p) ? say.getBoundingClientRect().top : frame.bottom;
-        return box.right > frame.right + 2 || box.bottom > bottom + 2;
+        const bottom = say && !say.contains(p) ? say.getBoundingClientRect().top : edge.bottom;
+        return box.right > edge.right + 2 || box.bottom > bottom + 2;
       });
       return over.map(name).join("; ");
     },

@@ -37,7 +37,9 @@ def visit(browser: Browser, file: Path) -> Seen:
     seen["widths"] = [width for width in WIDTHS if _sideways(browser, width)]
     browser.ask("probe.open(false)")
     printed = browser.printed()
-    seen |= {"printed": page_count(printed), "print": sorted(set(browser.ask("probe.sections()")) - outline(printed))}
+    on_paper = {squeeze(heading) for heading in outline(printed)}
+    lost = [heading for heading in browser.ask("probe.sections()") if squeeze(heading) not in on_paper]
+    seen |= {"printed": page_count(printed), "print": lost}
     seen["axe"] = browser.ask("probe.axe()")
     head = browser.ask("document.querySelector('h1').textContent")
     browser.reload()
@@ -95,4 +97,9 @@ def outline(printed: bytes) -> set[str]:
 def _heading(plain: bytes, code: bytes) -> str:
     raw = bytes.fromhex(code.decode()) if code else re.sub(rb"\\(.)", rb"\1", plain)
     text = raw.decode("utf-16") if raw[:2] in (b"\xfe\xff", b"\xff\xfe") else raw.decode("latin-1")
-    return re.sub(r"\s+", " ", text).strip()
+    return text.strip()
+
+
+def squeeze(text: str) -> str:
+    """Without blanks: an outline has none where a heading's line ends."""
+    return "".join(text.split())
