@@ -77,7 +77,7 @@ def test_an_empty_table_keeps_its_reason(table: pd.DataFrame, tmp_path: Path) ->
 CELLS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3) | st.dates()
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.lists(CELLS, max_size=4))
 def test_any_column_is_stored(cells: list) -> None:
     import tempfile
