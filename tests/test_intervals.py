@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from helpers.intervals import IntervalError, add_rate, newcombe, rate, wilson
+from helpers.intervals import IntervalError, add_rate, add_rate_by_cluster, newcombe, poisson_interval, rate, wilson
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,32 @@ def test_add_rate_keeps_the_table_and_leaves_empty_rows_missing():
     assert list(table) == ["buy", "pv"]
     assert found.buy_rate_ci_high[0] == wilson(1, 4)[1]
     assert found.filter(like="rate").iloc[1].isna().all()
+
+
+def test_three_users_of_unequal_visits_say_less_than_their_eight_visits():
+    # buys of visits 4 of 4, 0 of 2, 0 of 2: Σ(y − x/2)² = 6, variance 6/64 · 3/2, design effect 4.5
+    table = pd.DataFrame({"y": [4], "x": [8], "users": [3], "xx": [24], "xy": [16], "yy": [16]})
+    found = add_rate_by_cluster(table, successes="y", trials="x", clusters="users").iloc[0]
+    assert (found.rate_ci_low, found.rate_ci_high) == pytest.approx(tuple(float(v) for v in wilson(4 / 4.5, 8 / 4.5)))
+
+
+def test_one_user_alone_says_what_the_visits_say():
+    table = pd.DataFrame({"y": [1], "x": [4], "users": [1], "xx": [16], "xy": [4], "yy": [1]})
+    found = add_rate_by_cluster(table, successes="y", trials="x", clusters="users").iloc[0]
+    assert (found.rate, found.rate_ci_low) == pytest.approx((0.25, float(wilson(1, 4)[0])))
+
+
+def test_a_rate_of_rare_events_is_per_what_is_asked():
+    # Garwood's table: 10 events, 4.795 … 18.390
+    found = poisson_interval(10, exposure=50, per=100)
+    assert (found.value, found.ci_low, found.ci_high) == pytest.approx((20, 9.591, 36.781), abs=0.001)
+
+
+@pytest.mark.parametrize(("events", "exposure"), [(-1, 1), (1, -1)])
+def test_fewer_than_no_events_are_refused(events, exposure):
+    with pytest.raises(IntervalError, match="give numbers of 0 or more"):
+        poisson_interval(events, exposure=exposure)
+
+
+def test_without_exposure_there_is_no_rate():
+    assert poisson_interval(0, exposure=0).value is None

@@ -60,6 +60,8 @@ def _code(node: ast.AST, function: str) -> Iterator[tuple[ast.AST, str]]:
         return
     if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom | ast.arguments | ast.Assert):
         return
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "os.kill":
+        return  # a wrong signal would end the proof
     if function:
         yield node, function
     for name, value in ast.iter_fields(node):
