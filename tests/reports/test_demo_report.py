@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from helpers.report.build import Report
-from helpers.report.collection import all_notebooks
+from helpers.report.collection import all_notebooks, tags
 from helpers.report.exporter import page_script, script_hash
 from helpers.report.gate import faults
 from helpers.study import load_study
@@ -110,6 +110,13 @@ def test_no_raw_id_is_published(pages: dict[str, Path], report: Report) -> None:
     published.append((report.folder / "findings.json").read_text(encoding="utf-8"))
     assert len(ids) > 1000
     assert not [t for text in published for t in re.findall(r"(?<![\w.])\d{6,}(?![\w.])", text) if t in ids]
+
+
+def test_every_self_check_finds_the_solution_right(pages: dict[str, Path]) -> None:
+    for notebook in all_notebooks():
+        exercises = sum("solution" in tags(c) for c in notebook.cells("code"))
+        said = re.findall(r'class="smn-check"[^>]*>([^<]*)<', pages[notebook.name].read_text(encoding="utf-8"))
+        assert said == [f"Exercise {n}: looks right." for n in range(1, exercises + 1)], notebook.name
 
 
 def test_pages_stay_small(pages: dict[str, Path]) -> None:
