@@ -1,4 +1,4 @@
-"""Logs of a million rows with quotes and long lines in the wrong places, and which rows must survive."""
+"""Logs of up to a million rows with quotes and long lines in the wrong places, and which rows must survive."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from helpers.intake import IntakeError, ingest
@@ -172,9 +173,36 @@ def judge_large(name: str, large: Large, folder: Path) -> Verdict:
     return Verdict(name, outcome, f"{large.rows} rows, {name}: {fault}" if fault else "")
 
 
+PARQUET = {
+    "one_row_group": {"row_group_size": 1 << 30},
+    "a_thousand_row_groups": {"row_group_size": 0},
+    "small_pages_as_differences": {"use_dictionary": False, "data_page_size": 4096, "column_encoding": "DELTA"},
+}
+"""Ways to write a large Parquet file, by the writer's options; every thousandth row misses its user."""
+
+
+def judge_large_parquet(name: str, large: Large, folder: Path) -> Verdict:
+    """Take in a large Parquet file, and say what became of it."""
+    columns, options = dict(large.columns), dict(PARQUET[name])
+    out = set(range(0, large.rows, 1000))
+    users = pa.array(columns["user_id"], mask=np.isin(columns["item_id"], list(out)))
+    words = pa.array(np.array(WORDS, object)[columns["behavior"]], pa.string())
+    options["row_group_size"] = options.get("row_group_size") or max(1, large.rows // 1000)
+    if "column_encoding" in options:
+        whole = dict.fromkeys(columns, "DELTA_BINARY_PACKED")
+        options["column_encoding"] = whole | {"behavior": "DELTA_BYTE_ARRAY"}
+    path = folder / "log.parquet"
+    pq.write_table(pa.table(columns | {"user_id": users, "behavior": words}), path, **options)
+    outcome, fault = _outcome(path, large, out, -1, folder / "cache")
+    path.unlink()
+    return Verdict(name, outcome, f"Parquet of {large.rows} rows, {name}: {fault}" if fault else "")
+
+
 def _outcome(path: Path, large: Large, out: set[int], longer: int, cache: Path) -> tuple[str, str]:
+    """`longer` is -1 for Parquet, where a row is a line and nothing else is one."""
     window = Window(start="2017-11-25", end="2017-12-03")  # type: ignore[arg-type]
-    study = Study(name="large", title="Large", window=window, tables={"events": TableInput(path=str(path))})
+    given = TableInput(path=str(path), format="parquet" if longer < 0 else "csv")
+    study = Study(name="large", title="Large", window=window, tables={"events": given})
     try:
         with own_cache(cache):
             result = ingest(study, "events")
@@ -184,7 +212,7 @@ def _outcome(path: Path, large: Large, out: set[int], longer: int, cache: Path) 
         return "crash", f"{type(error).__name__}: {error}"
     account = result.manifest["inputs"][0]
     said = (account["lines"], account["continuation"], account["accepted"], sum(account["rejects"].values()))
-    if said != (large.rows + 1 + longer, longer, large.rows - len(out), len(out)):
+    if said != (large.rows + 1 + longer, max(0, longer), large.rows - len(out), len(out)):
         return "unaccounted", f"lines, continuation, accepted, rejects: {said}; {len(out)} rows were broken"
     table = pq.read_table(result.data)
     stays = np.ones(large.rows, bool)

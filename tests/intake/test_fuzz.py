@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import pkgutil
+from dataclasses import replace
+
+import pyarrow.compute as pc
 import pytest
 
+from helpers.intake.ledger import CODE
 from tests.intake import oracle
 from tests.intake.judge import GOOD, broken_log, judge
 from tests.intake.judge_parquet import judge_parquet
-from tests.intake.large_logs import WAYS, Large, judge_large
+from tests.intake.large_logs import PARQUET as PARQUET_WAYS
+from tests.intake.large_logs import WAYS, Large, judge_large, judge_large_parquet
 from tests.intake.mutations_parquet import OPERATORS as PARQUET
 from tests.intake.operators import OPERATORS
 
@@ -30,8 +36,58 @@ def test_quotes_and_long_lines_swallow_nothing(name, tmp_path):
     assert verdict.outcome in GOOD, verdict.fault
 
 
+@pytest.mark.parametrize("name", PARQUET_WAYS)
+def test_large_row_groups_lose_nothing(name, tmp_path):
+    verdict = judge_large_parquet(name, Large(3000, 1), tmp_path)
+    assert verdict.outcome == "ledger", verdict.fault
+
+
 def test_all_operators_take_their_turn():
     assert {broken_log(n).operator for n in range(len(OPERATORS))} == set(OPERATORS)
+
+
+def _ids_one_higher(check):
+    def wrong(table, rules):
+        found = check(table, rules)
+        return replace(found, columns=found.columns | {"item_id": pc.add(found.columns["item_id"], 1)})
+
+    return wrong
+
+
+def _unknown_words_as_missing(check):
+    def wrong(table, rules):
+        found = check(table, rules)
+        found.why[found.why == CODE["unknown behaviour"]] = 0
+        return found
+
+    return wrong
+
+
+def _a_row_less(typed_rows):
+    return lambda *given: typed_rows(*given).slice(1)
+
+
+def _an_hour_later(local):
+    return lambda *given: (local(*given)[0], local(*given)[1] + 1)
+
+
+SABOTAGE = {
+    "a wrong value": ("helpers.intake.files.check", _ids_one_higher, "silently wrong"),
+    "a wrong word": ("helpers.intake.files.check", _unknown_words_as_missing, "silently wrong"),
+    "a wrong hour": ("helpers.intake.build.Calendar.local", _an_hour_later, "silently wrong"),
+    "a row lost": ("helpers.intake.files.typed_rows", _a_row_less, "mute refusal"),
+    "a reject lost": ("helpers.intake.build.Ledger.add", lambda f: lambda *a: None, "refused without need"),
+    "an error": ("helpers.intake.files.check", lambda f: lambda *a: {}["x"], "crash"),
+}
+
+
+@pytest.mark.parametrize(("place", "change", "outcome"), SABOTAGE.values(), ids=SABOTAGE)
+def test_the_judge_sees_what_is_wrong(place, change, outcome, tmp_path, monkeypatch):
+    path, _, name = place.rpartition(".")
+    owner = pkgutil.resolve_name(path)
+    monkeypatch.setattr(owner, name, change(getattr(owner, name)))
+    number = sorted(OPERATORS).index("odd_words")
+    assert outcome in {judge(number + len(OPERATORS) * turn, tmp_path).outcome for turn in range(4)}
 
 
 def test_the_oracle_knows_a_good_row_from_bad_ones():

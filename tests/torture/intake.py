@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.intake.judge import GOOD, Verdict, judge
 from tests.intake.judge_parquet import judge_parquet
-from tests.intake.large_logs import WAYS, Large, judge_large
+from tests.intake.large_logs import PARQUET, WAYS, Large, judge_large, judge_large_parquet
 from tests.torture.proof import Proof
 
 PROMISE = (
@@ -41,6 +41,12 @@ def prove(*, size: int, seed: int, folder: Path) -> list[Proof]:
             f"the quotes or the long lines of a file of {rows:,} rows",
             "files",
             (judge_large(name, large, folder) for name in names),
+        ),
+        _proof(
+            "intake: large Parquet files",
+            f"the row groups of a Parquet file of {rows:,} rows",
+            "files",
+            (judge_large_parquet(name, large, folder) for name in PARQUET),
         ),
     ]
 
