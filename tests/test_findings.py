@@ -162,10 +162,15 @@ def test_user_ids_are_refused() -> None:
         Findings("x").table("t", pd.DataFrame({"user_id": [1]}))
 
 
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\tx", "\rx"])
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\tx", "\nx", "＝1", "＠x"])
 def test_formulas_are_made_harmless_in_cells_and_headings(text: str) -> None:
     safe = formula_safe(pd.DataFrame({text: [text, "tea", None]}))
     assert safe.columns[0] == f"'{text}" and safe.iloc[0, 0] == f"'{text}" and safe.iloc[1, 0] == "tea"
+
+
+def test_a_bare_return_does_not_end_a_row_of_a_saved_table(tmp_path) -> None:
+    Findings("00", tmp_path).table("t", pd.DataFrame({"a": ["tea\r=1+1", "x\r\ny"]}))
+    assert (tmp_path / "t.csv").read_bytes() == b'a\n"tea\n=1+1"\n"x\ny"\n'
 
 
 def test_numbers_and_categories_stay_what_they_are() -> None:
