@@ -151,7 +151,8 @@ class _Build:
             plan.key = fingerprint(self.study, self.data, plan.notebook, plan.parameters)
         if self._nothing_changed():
             return self._as_published()
-        self.assessment = assessed(self.study, ingested, self.data)
+        self.tables = opened(self.study, ingested)
+        self.assessment = assessed(self.study, self.tables, ingested, self.data)
         return self._publish(self._staged(jobs, timeout))
 
     # resume
@@ -312,12 +313,17 @@ class _Build:
         return Report(self.target, [e for e in staged.entries if e["name"] in names], True, self.warnings, self._runs())
 
 
-def assessed(study: Study, ingested: dict, data: Data) -> Any:
-    """What the data can answer, from the verified tables."""
-    from helpers.answerability import assess
+def opened(study: Study, ingested: dict) -> dict[str, Any]:
+    """The verified tables, to be asked through Ibis."""
     from helpers.engine import connect
 
-    tables = connect(study.engine, {name: i.data for name, i in ingested.items()})
+    return connect(study.engine, {name: i.data for name, i in ingested.items()})
+
+
+def assessed(study: Study, tables: dict[str, Any], ingested: dict, data: Data) -> Any:
+    """What the data can answer, from the verified tables."""
+    from helpers.answerability import assess
+
     manifests = {name: i.manifest for name, i in ingested.items()}
     return assess(study, tables, data_hash=data.data_hash, manifests=manifests)
 

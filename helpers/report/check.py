@@ -65,13 +65,13 @@ def check_study(study_file: str, *, say: Say) -> None:
         ensure_demo(say)
     from helpers.intake import ingest_all
     from helpers.report.account import Data, account_line
-    from helpers.report.build import assessed, intake_progress
+    from helpers.report.build import assessed, intake_progress, opened
 
     ingested = ingest_all(study, progress=intake_progress(say))
     data = Data.of(ingested)
     for entry in data.inputs:
         say(f"{entry['table']:<12} {entry['path_name']}: {account_line(entry)}")
-    assessment = assessed(study, ingested, data)
+    assessment = assessed(study, opened(study, ingested), ingested, data)
     for text in assessment.warnings:
         say(f"! {text}")
     say(as_text(assessment.table(), "What these data can answer"))

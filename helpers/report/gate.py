@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import socket
 import tempfile
@@ -19,6 +20,9 @@ _FORBIDDEN = {"script", "iframe", "object", "embed", "link", "base", "form", "au
 _PATH = re.compile(
     r"(?<![\w/.:-])/(?:home|Users|root|tmp|var|private|opt|work|mnt|usr|etc)/[\w.-]+|\b[A-Za-z]:\\{1,2}[\w.-]+\\"
 )
+
+_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b")
+_SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|PRIVATE_KEY", flags=re.I)
 
 
 class _Look(HTMLParser):
@@ -78,11 +82,12 @@ def _harmless(tag: str, name: str, value: str) -> bool:
 
 
 def machine_words() -> set[str]:
-    """Words that tell where a page was made: folders, the host, the user's home."""
+    """Words that tell where a page was made: folders, the host, the user's home, secrets of the environment."""
     words = {str(ROOT), str(Path.home()), tempfile.gettempdir(), str(ROOT.parent)}
     words |= {w.replace("\\", "/") for w in words}
     host, user = socket.gethostname(), _user()
     words |= {w for w in (host, user) if len(w) >= 6 and (not w.isalpha() or len(w) >= 10)}
+    words |= {value for name, value in os.environ.items() if _SECRET.search(name) and len(value) >= 8}
     return {w for w in words if len(w) > 4}
 
 
@@ -108,10 +113,22 @@ def faults(page: str, *, words: Iterable[str] | None = None, trusted: Iterable[s
     >>> faults("<p onclick='x()'>hello</p>", words=[])
     ['the attribute onclick']
     """
+    trusted = list(trusted)
     look = _Look(trusted)
     look.feed(page)
     look.close()
-    found = list(dict.fromkeys(look.faults))
-    found += ["a path of this machine"] if _PATH.search(page) else []
-    told = [w for w in (machine_words() if words is None else words) if w in page]
-    return found + (["a word that tells of this machine"] if told else [])
+    for ours in trusted:
+        page = page.replace(ours, "")
+    return list(dict.fromkeys(look.faults)) + told(page, words=words)
+
+
+def told(text: str, *, words: Iterable[str] | None = None) -> list[str]:
+    """What a published text tells of this machine or of a person; empty when it tells nothing.
+
+    >>> told("written in /home/wang/shop by wang@example.org", words=[])
+    ['a path of this machine', 'an e-mail address']
+    """
+    found = ["a path of this machine"] if _PATH.search(text) else []
+    found += ["an e-mail address"] if _MAIL.search(text) else []
+    known = machine_words() if words is None else words
+    return found + (["a word that tells of this machine"] if any(w in text for w in known) else [])

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers.report import dictionary, one_page, publish
+from helpers.report import dictionary, leaks, one_page, publish
 from helpers.report.account import stamp, versions, window
 from helpers.report.collection import Notebook, all_notebooks
 from helpers.report.deck import render_deck, trusted
 from helpers.report.exporter import Page, page_script, render_failure, render_page, render_refusal, templates
 from helpers.report.failure import CODE, Failure
-from helpers.report.gate import faults
+from helpers.report.gate import faults, told
 from helpers.report.glossary import table as term_table
 from helpers.report.index import card, render_index
 from helpers.report.markup import MarkupError
@@ -127,13 +127,16 @@ class Stage:
     def _render(self, notebook: Notebook, entry: dict[str, Any]) -> tuple[str, list[dict], dict[str, Any]]:
         """The page and findings; a page that the gate stops turns the entry into a failed one."""
         folder = self.build._folder(self.plans[notebook.name])
+        if entry["status"] == "rendered":
+            entry = self._without_small_groups(entry, folder)
         found = _read(folder / "results" / "findings.json", []) if entry["status"] == "rendered" else []
         page = self._page(notebook, entry, found)
         try:
             if entry["status"] == "rendered":
                 executed = _read(folder / "executed.ipynb", {})
                 html = render_page(notebook, executed, page)
-                stopped = faults(html, trusted=[page_script()]) or self._deck(notebook, executed, page)
+                stopped = faults(html, trusted=[page_script()]) or self._told(html, folder)
+                stopped = stopped or self._deck(notebook, executed, page)
             else:
                 html = render_refusal(notebook, REASONS[entry["status"]].format(entry["reason"].rstrip(".")), page)
                 stopped = faults(html, trusted=[page_script()])
@@ -145,6 +148,23 @@ class Stage:
         for file in result_files(folder / "results") if entry["status"] == "rendered" else []:
             self._copy(file, f"results/{notebook.name}/{file.name}")
         return html, found, entry
+
+    def _without_small_groups(self, entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """A notebook whose tables show a small group is refused: what its page says was drawn from that table."""
+        least = self.build.study.privacy.min_cell
+        for file in sorted((folder / "results").glob("*.parquet")):
+            if column := leaks.small_group(file, least):
+                why = f"its table {file.stem} would show fewer than {least} people in the column {column}"
+                return entry | {"status": "refused", "reason": why}
+        return entry
+
+    def _told(self, page: str, folder: Path) -> list[str]:
+        """What a page and its result tables tell of people or of this machine."""
+        texts = [file.read_text(encoding="utf-8") for file in (folder / "results").glob("*.csv")]
+        if stopped := [s for text in texts for s in told(text)]:
+            return [f"a result table tells {stopped[0]}"]
+        found = leaks.words(page).union(*map(leaks.table_words, (folder / "results").glob("*.parquet")))
+        return [f"it tells a {name} of the data" for name in leaks.ids_among(found, self.build.tables.values())]
 
     def _deck(self, notebook: Notebook, executed: dict, page: Page) -> list[str]:
         """Write the slides where they are wished; what forbids to publish them."""
@@ -238,6 +258,8 @@ class Stage:
             "findings.json": _json(self.findings),
             "run.json": _json(run),
         }.items():
+            if stopped := told(text) if name.endswith((".json", ".csv")) else []:
+                raise MarkupError(f"{name} may not be published: {stopped[0]}")
             publish.write(self.staging, name, text)
             self.staged.files.append(name)
 
