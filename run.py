@@ -11,6 +11,7 @@
     python run.py simulate           make a demo shop
     python run.py test               run all checks
     python run.py torture            put every promise of reliability and security to the test
+    python run.py bench              measure how large a log may be, against other ways
     python run.py pip ...            pip of the project's own environment
 
 The first call makes the environment `.venv` from the hashed lock `requirements.txt`; later calls only look at a stamp.

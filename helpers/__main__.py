@@ -197,6 +197,14 @@ def torture(
     raise typer.Exit(run_torture(files=files, seed=seed, only=only or [], output=output))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def bench(context: typer.Context) -> None:
+    """Measure how large a log may be, against other ways to the same results."""
+    from helpers.report.tasks import run_bench
+
+    raise typer.Exit(run_bench(context.args))
+
+
 def _fail(message: str) -> int:
     print(visible(f"Error: {message}"), file=sys.stderr, flush=True)
     return 1

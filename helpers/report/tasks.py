@@ -1,4 +1,4 @@
-"""`lab`, `test` and `torture`: the collection's own programs with this interpreter."""
+"""`lab`, `test`, `torture` and `bench`: the collection's own programs with this interpreter."""
 
 from __future__ import annotations
 
@@ -50,6 +50,15 @@ def run_torture(*, files: int, seed: int, only: list[str], output: Path | None) 
     command = [sys.executable, "-m", "tests.torture", "--files", str(files), "--seed", str(seed)]
     command += [word for name in only for word in ("--only", name)]
     command += ["--output", str(output.absolute())] if output else []
+    return _run(command)
+
+
+def run_bench(words: list[str]) -> int:
+    """Measure the collection against other ways, in a process of its own; its exit status."""
+    return _run([sys.executable, "-m", "tests.benchmarks", *words])
+
+
+def _run(command: list[str]) -> int:
     environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
     try:
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
