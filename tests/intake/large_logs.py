@@ -187,7 +187,7 @@ def judge_large_parquet(name: str, large: Large, folder: Path) -> Verdict:
     out = set(range(0, large.rows, 1000))
     users = pa.array(columns["user_id"], mask=np.isin(columns["item_id"], list(out)))
     words = pa.array(np.array(WORDS, object)[columns["behavior"]], pa.string())
-    options["row_group_size"] = options.get("row_group_size") or max(1, large.rows // 1000)
+    options["row_group_size"] = options.get("row_group_size") or max(100, large.rows // 1000)
     if "column_encoding" in options:
         whole = dict.fromkeys(columns, "DELTA_BINARY_PACKED")
         options["column_encoding"] = whole | {"behavior": "DELTA_BYTE_ARRAY"}
