@@ -114,7 +114,6 @@ def _settings(engine: Engine, memory: str, inputs: int) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.local.dir": tempfile.gettempdir(),
-        "spark.pyspark.python": sys.executable,
         "spark.sql.shuffle.partitions": str(min(2_000, max(cores, inputs // PARTITION_BYTES))),
         "spark.sql.files.maxPartitionBytes": str(PARTITION_BYTES),
     }
@@ -144,6 +143,8 @@ def _start(settings: dict[str, str]) -> None:
             gateway = launch_gateway(conf, {"stdout": file, "stderr": file})
         context = SparkContext(conf=conf, gateway=gateway)
         context.setLogLevel("ERROR")
+        if settings.get("spark.driver.host"):  # on this machine the workers are of this very Python
+            context.pythonExec = sys.executable
     except Exception as error:  # py4j has no narrower class for what Java throws
         where = settings.get("spark.master", "the master of Spark's own settings")
         raise EngineError(

@@ -62,6 +62,13 @@ def ingest_on_cluster(study: Study, table: str, said: Callable[[str, float], Non
     tuple
         Where its rows are (a folder or URI), where its rejects are, manifest, data hash: the fields of `Ingested`.
     """
+    from helpers.engine_spark import without_pandas_warning
+
+    with without_pandas_warning():
+        return _ingest(study, table, said)
+
+
+def _ingest(study: Study, table: str, said: Callable[[str, float], None]) -> tuple[Any, ...]:
     from helpers.engine import memory_limit
     from helpers.engine_spark import spark_session
 
@@ -424,9 +431,6 @@ def _light(file: Any) -> Any:
 
 
 def _spark_schema(schema: pa.Schema) -> Any:
-    from helpers.engine_spark import without_pandas_warning
-
-    with without_pandas_warning():
-        from pyspark.sql.pandas.types import from_arrow_schema
+    from pyspark.sql.pandas.types import from_arrow_schema
 
     return from_arrow_schema(schema)

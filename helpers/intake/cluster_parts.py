@@ -67,7 +67,7 @@ class Parser:
                 if source.open_end and first + rows.num_rows > source.lines:
                     rows = rows.slice(0, rows.num_rows - 1)
                 if rows.num_rows:
-                    yield from self.emit(source.file.name, self._part(source, rows, first))
+                    yield from self.emit(source.file.before.name, self._part(source, rows, first))
 
     def _part(self, source: Source, rows: pa.Table, first: int) -> Part:
         if isinstance(source.file, ParquetFile):
@@ -82,6 +82,7 @@ class Parser:
         tally = {f"_{k}": pa.array([v], pa.int64()) for k, v in counts.items()} | {"_file": pa.array([name])}
         rejects = {f"_{c}": part.rejects[c] for c in part.rejects.column_names}
         rejects["_byte_offset"] = pa.nulls(part.rejects.num_rows, pa.int64())
+        rejects["_file"] = pa.repeat(name, part.rejects.num_rows)
         for kind, columns, n in (
             (ROW, self._finished(part.rows), part.rows.num_rows),
             (REJECT, rejects, part.rejects.num_rows),
