@@ -106,3 +106,9 @@ def test_fewer_than_no_events_are_refused(events, exposure):
 
 def test_without_exposure_there_is_no_rate():
     assert poisson_interval(0, exposure=0).value is None
+
+
+def test_one_visit_has_a_rate_and_none_has_not():
+    table = pd.DataFrame({"y": [1, 0], "x": [1, 0], "users": [1, 0], "xx": [1, 0], "xy": [1, 0], "yy": [1, 0]})
+    found = add_rate_by_cluster(table, successes="y", trials="x", clusters="users")
+    assert found.rate.tolist()[0] == 1 and found.filter(like="rate").iloc[1].isna().all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -70,4 +71,18 @@ def test_the_second_run_is_told_and_the_lock_falls_with_the_first(tmp_path: Path
             pass
         other.kill()
     with publish.one_at_a_time(lock, "demo"):
+        pass
+
+
+def test_folders_are_made_as_deep_as_needed_and_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if sys.platform != "linux":
+        pytest.skip("asks /proc what was flushed")
+    target, flushed, flush = tmp_path / "a" / "b" / "demo", [], os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: flushed.append(str(Path(f"/proc/self/fd/{handle}").readlink())) or flush(handle)
+    )
+    publish.write(publish.staging_folder(target), "results/20/x.csv", "1")
+    publish.publish(target, gone=[])
+    assert read(target) == {"x.csv": "1"} and flushed[-1] == str(target)
+    with publish.one_at_a_time(tmp_path / "c" / "d" / "lock", "demo"):
         pass

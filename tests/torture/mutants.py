@@ -25,7 +25,7 @@ MODULES = {
     "whole_files": ("tests/test_whole_files.py",),
     "intake/cache": ("tests/intake/test_cache.py",),
     "intake/times": ("tests/intake/test_ingest.py",),
-    "intake/checks": ("tests/intake/test_ingest.py", "tests/intake/test_text_tables.py"),
+    "intake/checks": ("tests/intake/test_ingest.py",),
     "intake/sorting": ("tests/intake/test_sorting.py",),
     "behaviour/funnel": ("tests/behaviour/test_funnel.py",),
     "products/rules": ("tests/products/test_rules.py",),

@@ -88,10 +88,14 @@ def _faults(node: ast.AST) -> Iterator[tuple]:
         yield "true / false", lambda: setattr(node, "value", not node.value)
     if isinstance(node, ast.If | ast.IfExp):
         yield "condition turned", lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), node.test))
-    if isinstance(node, ast.Return) and node.value is not None:
+    if isinstance(node, ast.Return) and node.value is not None and not _is_nothing(node.value):
         yield "return nothing", lambda: setattr(node, "value", ast.Constant(None))
     if (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)) or isinstance(node, ast.AugAssign):
         yield "statement dropped", lambda: _become(node, ast.Pass())
+
+
+def _is_nothing(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value in (None, False)
 
 
 def _is_text(node: ast.BinOp) -> bool:
