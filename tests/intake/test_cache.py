@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from helpers.intake import IntakeError, ingest, ingest_all
-from helpers.intake.cache import lock, new_temporary
+from helpers.intake.cache import Remembered, lock, new_temporary
 
 GOOD = b"1,10,100,pv,1511544070\n2,11,101,buy,1511544071\n3,12,102,cart,1511544072\n"
 
@@ -72,6 +72,22 @@ def test_a_changed_input_is_noticed_although_its_size_and_time_are_the_same(stud
     path.write_bytes(GOOD.replace(b"pv", b"fav").replace(b",10,", b",9,"))
     os.utime(path, (1_600_000_000, 1_600_000_000))
     assert ingest(study, "events").data_hash != before.data_hash
+
+
+@pytest.mark.parametrize(("place", "kept"), [(1, None), (2, None), (3, "hash")], ids=["written", "changed", "long ago"])
+def test_only_a_file_that_has_been_still_is_remembered(place, kept, tmp_path, monkeypatch):
+    state = [1, 0, 0, 0]
+    state[place] = time.time_ns()
+    monkeypatch.setattr(Remembered, "state", staticmethod(lambda _: state))
+    Remembered(tmp_path).keep(tmp_path / "log.csv", "hash", state=state)
+    assert Remembered(tmp_path).sha256(tmp_path / "log.csv") == kept
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', '{"seal": "x"}'])
+def test_a_damaged_memory_is_no_memory(damage, study, cache):
+    first = ingest(study, "events")
+    (cache / "test" / "inputs.json").write_text(damage)
+    assert ingest(study, "events") == first
 
 
 def test_settings_make_another_table(study, study_of):
