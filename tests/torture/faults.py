@@ -32,11 +32,11 @@ def prove(*, size: int, seed: int, folder: Path) -> list[Proof]:
     with corner.host:
         reference(corner)
         return [
-            kills(corner, draw, trials=max(6, min(200, size // 100))),
-            surroundings(corner),
-            two_at_once(corner, gaps=[draw.uniform(0, 1.5 * sum(corner.lasts.values())) for _ in range(4)]),
-            bits(corner, seed=seed, trials=max(20, min(300, size // 60))),
-            whole_or_none(corner, draw, trials=max(2, min(12, size // 1500))),
+            kills(corner, draw, trials=max(5, min(200, size // 100))),
+            surroundings(corner, draw, trials=max(5, size // 250)),
+            two_at_once(corner, gaps=[draw.uniform(0, sum(corner.lasts.values())) for _ in range(1 + size // 5000)]),
+            bits(corner, seed=seed, trials=max(12, min(300, size // 60))),
+            whole_or_none(corner, draw, trials=max(1, min(12, size // 1500))),
         ]
 
 
