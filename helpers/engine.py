@@ -22,7 +22,7 @@ SPILL = "SMN_SPILL"
 """Names the folder for what does not fit into memory: the runner takes it away, even after a kernel was killed."""
 
 
-def connect(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
+def connect(engine: Engine, files: dict[str, Path | str]) -> dict[str, ir.Table]:
     """Open verified Parquet files as Ibis tables.
 
     Parameters
@@ -30,7 +30,7 @@ def connect(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
     engine : Engine
         Kind, memory limit and threads, from the study file.
     files : dict of str to Path
-        Table name → its cleaned Parquet file.
+        Table name → its cleaned Parquet file; for Spark also a folder of files, or the URI of one.
 
     Returns
     -------
@@ -56,13 +56,18 @@ def _duckdb(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
     return {name: con.read_parquet(glob.escape(str(file)), table_name=name) for name, file in files.items()}
 
 
-def _spark(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
+def _spark(engine: Engine, files: dict[str, Path | str]) -> dict[str, ir.Table]:
     """PySpark, local or on a cluster; the same expressions run unchanged."""
     from helpers.engine_spark import open_tables, spark_session
 
-    stored = sum(f.stat().st_size for f in files.values() if f.is_file())
+    stored = sum(_stored(f) for f in files.values() if isinstance(f, Path))
     memory = memory_limit(engine).removesuffix("B").lower()
     return open_tables(spark_session(engine, memory=memory, inputs=stored), files)
+
+
+def _stored(place: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    return sum(f.stat().st_size for f in (place.rglob("*.parquet") if place.is_dir() else [place]) if f.is_file())
 
 
 def memory_limit(engine: Engine, *, total: int | None = None) -> str:

@@ -213,7 +213,7 @@ def _answers(host: str, port: int) -> bool:
         return False
 
 
-def open_tables(session: SparkSession, files: dict[str, Path]) -> dict[str, ir.Table]:
+def open_tables(session: SparkSession, files: dict[str, Path | str]) -> dict[str, ir.Table]:
     """Parquet files or folders as Ibis tables; names and folders are taken literally."""
     con = _backend()
     con.do_connect(session)

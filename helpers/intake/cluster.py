@@ -80,7 +80,7 @@ def _ingest(study: Study, table: str, said: Callable[[str, float], None]) -> tup
     with lock(folder, study.name):
         sweep(folder)
         manifest = read_manifest(final, data_hash)
-        if manifest is None:
+        if manifest is None or not _is_whole(session, _data(study, final)):
             temporary = new_temporary(folder, table)
             try:
                 store = _store(study, temporary, final)
@@ -103,16 +103,30 @@ def read_manifest(folder: Path, data_hash: str) -> dict[str, Any] | None:
 
 
 def _data(study: Study, final: Path) -> Path | str:
+    """Where the rows lie: beside the manifest, or in the store that the study names."""
     store = study.engine.store
-    return final / "data" if store is None else f"{store.rstrip('/')}/{study.name}/{final.name}/data"
+    if store is None:
+        return final / "data"
+    if is_remote(store):
+        return f"{store.rstrip('/')}/{study.name}/{final.name}/data"
+    return (study.folder / store / study.name / final.name / "data").absolute()
 
 
 def _store(study: Study, temporary: Path, final: Path) -> str:
-    """Where Spark writes: beside the manifest, or in the store that the study names."""
+    """The folder, as a URI, in which Spark writes; what it writes beside the manifest takes its place as a whole."""
     if study.engine.store is None:
         return temporary.absolute().as_uri()
-    store = _data(study, final).removesuffix("/data")  # type: ignore[union-attr]
-    return store if is_remote(store) else Path(store).absolute().as_uri()
+    data = _data(study, final)
+    return data.parent.as_uri() if isinstance(data, Path) else data.removesuffix("/data")
+
+
+def _is_whole(session: SparkSession, data: Path | str) -> bool:
+    """Has Spark left its mark that the rows were written to their end?"""
+    mark = data / "_SUCCESS" if isinstance(data, Path) else f"{data}/_SUCCESS"
+    if isinstance(mark, Path):
+        return mark.is_file()
+    path = session._jvm.org.apache.hadoop.fs.Path(mark)
+    return bool(path.getFileSystem(session._jsc.hadoopConfiguration()).exists(path))
 
 
 class _Build:

@@ -88,7 +88,7 @@ def main() -> None:
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     if not (given.folder / "shop").exists():
-        make_shop(ShopSettings(events=given.events), given.folder / "shop")
+        make_shop(given.folder / "shop", ShopSettings(events=given.events))
     study_module.CACHE = engine.CACHE = given.folder / "cache"
     study = study_of(given.folder, given.engine, given.intake)
     taken: dict[str, tuple[float, float]] = {}

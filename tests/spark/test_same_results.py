@@ -26,7 +26,7 @@ TABLES = ("events", "orders", "items", "users", "touchpoints")
 def shops(spark: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OpenStudy, OpenStudy]]:
     """A small shop, open on DuckDB and on Spark."""
     folder = tmp_path_factory.mktemp("shop")
-    make_shop(ShopSettings(users=250, weeks=8), folder / "shop")
+    make_shop(folder / "shop", ShopSettings(users=250, weeks=8))
     content = {"name": "small", "title": "Small", "window": {"start": "2017-06-19", "end": "2017-08-13"}}
     content["tables"] = {name: {"path": f"shop/{name}.csv"} for name in TABLES}
     with pytest.MonkeyPatch.context() as patch:
