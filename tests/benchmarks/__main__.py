@@ -65,14 +65,21 @@ class Bench:
             if rows != told["results"][what]:
                 raise Unequal(f"{what}: {CONTENDERS[name]} differs from {CONTENDERS[first]}.")
 
-    def one_round(self, turn: int) -> None:
-        """All contenders once; each round begins with another one, so that none has always the warm disk."""
+    def one_round(self, turn: int, *, quick: bool) -> None:
+        """All contenders once; each round begins with another one, so that none has always the warm disk.
+
+        Quick: no second run from the cache, no floor.
+        """
         self._forget("cache")
         names = [n for n in CONTENDERS if n != "again" and (n != "frames" or self.polars)]
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             self.contender(name)
-            if name == "ours":
+            if name == "ours" and not quick:
                 self.contender("again")
+        if not quick:
+            self._floor()
+
+    def _floor(self) -> None:
         log, parquet = self.folder / "events.csv", self.work / "plain.parquet"
         for name in ("parse", "plain", "scan"):
             self.run(name, ["python", "-m", "tests.benchmarks.floor", name, str(log), str(parquet)])
@@ -134,7 +141,7 @@ def measured(folder: Path, given: argparse.Namespace, say: Say) -> dict[str, Any
     bench.work.mkdir(exist_ok=True)
     try:
         for turn in range(given.runs):
-            bench.one_round(turn)
+            bench.one_round(turn, quick=given.quick)
         parts: dict[str, Any] = {"parts": []}
         for _ in range(given.whole):
             parts = bench.whole()
@@ -167,6 +174,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=1, help="rounds of all contenders; the median is told")
     parser.add_argument("--whole", type=int, default=1, help="runs of the whole path; 0: none")
     parser.add_argument("--no-fixed", dest="fixed", action="store_false", help="without the costs of a start")
+    parser.add_argument("--quick", action="store_true", help="the contenders alone, without floor and second start")
     parser.add_argument("--cap", type=float, help="GB of memory that the whole path may take")
     parser.add_argument("--polars", default="", help="interpreter with tests/benchmarks/requirements.txt")
     parser.add_argument("--folder", type=Path, help="keep the log here, and take it from here the next time")
