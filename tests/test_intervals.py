@@ -112,3 +112,9 @@ def test_one_visit_has_a_rate_and_none_has_not():
     table = pd.DataFrame({"y": [1, 0], "x": [1, 0], "users": [1, 0], "xx": [1, 0], "xy": [1, 0], "yy": [1, 0]})
     found = add_rate_by_cluster(table, successes="y", trials="x", clusters="users")
     assert found.rate.tolist()[0] == 1 and found.filter(like="rate").iloc[1].isna().all()
+
+
+@pytest.mark.parametrize(("x", "n", "told"), [([0, 9], [2, 8], "9"), ([2, 9], [2, 8], "9"), ([-1, 0], [2, 8], "-1")])
+def test_the_count_that_is_wrong_is_named_not_its_neighbour(x, n, told):
+    with pytest.raises(IntervalError, match=rf"(?<![\d-]){told}\b"):
+        wilson(x, n)

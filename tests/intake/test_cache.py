@@ -136,6 +136,20 @@ def test_a_cached_table_can_be_read_while_another_run_works(study, cache):
         assert ingest(study, "events").data == first.data
 
 
+def test_the_lock_names_its_holder_and_nobody_before(cache):
+    (cache / "test").mkdir(parents=True)
+    (cache / "test" / "intake.lock").write_text("9" * 30)
+    with lock(cache / "test", "test"):
+        assert (cache / "test" / "intake.lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_table_reaches_the_disk_before_it_gets_its_name(study, monkeypatch):
+    flushed, flush = [], os.fsync
+    monkeypatch.setattr("os.fsync", lambda handle: flushed.append(os.fstat(handle).st_ino) or flush(handle))
+    folder = ingest(study, "events").data.parent
+    assert {f.stat().st_ino for f in (*folder.iterdir(), folder.parent)} <= set(flushed)
+
+
 def test_the_lock_of_a_dead_process_holds_nobody_up(study, cache):
     folder = cache / "test"
     folder.mkdir(parents=True)

@@ -86,3 +86,24 @@ def test_folders_are_made_as_deep_as_needed_and_flushed(tmp_path: Path, monkeypa
     assert read(target) == {"x.csv": "1"} and flushed[-1] == str(target)
     with publish.one_at_a_time(tmp_path / "c" / "d" / "lock", "demo"):
         pass
+
+
+def test_the_record_of_the_run_and_the_front_page_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved, move = [], Path.replace
+    monkeypatch.setattr(Path, "replace", lambda self, place: moved.append(self.name) or move(self, place))
+    stage(tmp_path / "demo", run_json="1", a_html="1", index_html="1", z_html="1")
+    publish.publish(tmp_path / "demo", gone=[])
+    assert moved[:2] == ["a.html", "z.html"] and sorted(moved[2:]) == ["index.html", "run.json"]
+
+
+def test_a_copy_makes_its_folders(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("1\n")
+    publish.copy(tmp_path / "x.csv", tmp_path / "new", "results/20/x.csv")
+    publish.copy(tmp_path / "x.csv", tmp_path / "new", "results/20/y.csv")
+    assert read(tmp_path / "new") == {"x.csv": "1\n", "y.csv": "1\n"}
+
+
+def test_signs_that_act_unseen_are_shown_on_pages_and_stay_in_tables(tmp_path: Path) -> None:
+    stage(tmp_path / "demo", a_html="a\u202eb", a_csv="a\u202eb")
+    staged = read(publish.staging_folder(tmp_path / "demo"))
+    assert "\u202e" not in staged["a.html"] and staged["a.csv"] == "a\u202eb"

@@ -98,7 +98,7 @@ class Run:
 
     def end(self, kill: dict | None) -> dict:
         """Wait for the end, or kill the run some seconds into a phase."""
-        due = None
+        due = self._due(kill)
         while True:
             wait = None if due is None else max(0.0, due - time.monotonic())
             ready = select.select([self.handle, self.signs], [], [], wait)[0]
@@ -106,19 +106,24 @@ class Run:
                 self.marks[[*MARKS][sign[0]]] = time.monotonic() - self.started
             elif self.handle in ready:
                 break
-            if kill and due is None and kill["phase"] in self.marks:
-                due = self.started + self.marks[kill["phase"]] + kill["after"]
+            due = due or self._due(kill)
             if due is not None and time.monotonic() >= due:
                 self.killed_in = [*self.marks][-1]
                 self._kill(kill["whom"])
                 break
         return self._told()
 
+    def _due(self, kill: dict | None) -> float | None:
+        """When to kill it, once the wanted phase has begun."""
+        if not kill or kill["phase"] not in self.marks:
+            return None
+        return self.started + self.marks[kill["phase"]] + kill["after"]
+
     def _kill(self, whom: str) -> None:
-        if whom == "main":
-            os.kill(self.pid, signal.SIGKILL)
-        else:
-            os.killpg(self.pid, signal.SIGKILL)
+        if whom != "main":
+            with contextlib.suppress(ProcessLookupError):  # in its first instant it has no group of its own
+                os.killpg(self.pid, signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
         for each in running() if whom == "all" else []:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
