@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from importlib.util import find_spec
 import pytest
 
 from tests.benchmarks import page
+from tests.benchmarks.contenders import plain
 from tests.benchmarks.measure import ROOT
 
 ONE = {"cpu": 2.0, "wall": 1.0, "megabytes": 100.0, "runs": 1}
@@ -73,11 +75,10 @@ def test_two_users_by_hand(name, tmp_path):
     rows = [(1, 7, 3, "pv", midnight - 60), (1, 7, 3, "cart", midnight + 10), (1, 7, 3, "buy", midnight + 3_000)]
     rows += [(2, 8, 3, "fav", midnight + 10), (2, 8, 3, "fav", midnight + 10), (2, 8, 3, "pv", midnight + 5_000)]
     text = "\n".join(["user_id,item_id,category_id,behavior,timestamp", *(",".join(map(str, r)) for r in rows), ""])
-    (tmp_path / "events.csv").write_text(text)
-    command = [sys.executable, "-m", f"tests.benchmarks.contenders.{name}", str(tmp_path), str(tmp_path / "out.json")]
-    subprocess.run(command, cwd=ROOT, check=True)
-    results = json.loads((tmp_path / "out.json").read_text())["results"]
-    assert {k: results[k] for k in HAND} == HAND
+    (tmp_path / "events.csv").write_text(text, encoding="utf-8")
+    module = importlib.import_module(f"tests.benchmarks.contenders.{name}")
+    log = module.clean(tmp_path)
+    assert {what: plain(module.RESULTS[what](log)) for what in HAND} == HAND
 
 
 def test_targets_are_judged_at_their_size_only():

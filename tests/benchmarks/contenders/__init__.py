@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ZONE, ZONE_SECONDS = "Asia/Shanghai", 8 * 3600
@@ -32,8 +32,8 @@ def run(clean: Callable, results: dict[str, Callable]) -> None:
     log = _timed("clean", seconds, lambda: clean(folder))
     for name, compute in results.items():
         found[name] = _timed(name, seconds, lambda compute=compute: compute(log))
-    plain = {name: [[_plain(v) for v in row] for row in rows] for name, rows in found.items()}
-    out.write_text(json.dumps({"results": plain, "seconds": seconds}), encoding="utf-8")
+    results = {name: plain(rows) for name, rows in found.items()}
+    out.write_text(json.dumps({"results": results, "seconds": seconds}), encoding="utf-8")
 
 
 def _timed(name: str, seconds: dict[str, float], work: Callable):
@@ -43,5 +43,6 @@ def _timed(name: str, seconds: dict[str, float], work: Callable):
     return done
 
 
-def _plain(value):
-    return value if isinstance(value, str) else int(value)
+def plain(rows: Iterable) -> list[list]:
+    """Rows of whole numbers and words as plain Python."""
+    return [[v if isinstance(v, str) else int(v) for v in row] for row in rows]
