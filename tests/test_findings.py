@@ -89,7 +89,7 @@ def test_a_long_text_is_cut_on_the_page() -> None:
 
 def test_a_long_table_says_how_much_is_left() -> None:
     shown = show(pd.DataFrame({"n": range(25)}), "c", rows=20)
-    assert "5 more rows" in shown._repr_html_() and "5 more rows" in repr(shown)
+    assert "… and 5 more rows" in shown._repr_html_() and "… and 5 more rows" in repr(shown)
     assert repr(shown).startswith("c\n")
 
 
@@ -201,3 +201,10 @@ def test_columns_of_a_page_may_have_numbers_as_names() -> None:
 def test_a_column_of_reasons_is_shown_only_where_there_is_one() -> None:
     table = pd.DataFrame({"users": [30, 20], "hidden": ["", ""]})
     assert "hidden" not in repr(show(table)) and "hidden" in repr(show(table.assign(hidden=["", "fewer than 10"])))
+
+
+def test_the_folder_of_the_results_is_made_as_deep_as_needed(tmp_path: Path) -> None:
+    findings = Findings("20_traffic", tmp_path / "a" / "b")
+    findings.add("visits", 3, unit="visits", text="{value:.0f}")
+    findings.table("t", pd.DataFrame({"n": [1]}), "T")
+    assert {f.name for f in (tmp_path / "a" / "b").iterdir()} >= {"findings.json", "t.csv"}

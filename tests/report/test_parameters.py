@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.report.parameters import ParameterError, find_notebook, merge, parse_sets, read_parameters
+from helpers.report.parameters import ParameterError, _short, find_notebook, merge, parse_sets, read_parameters
 
 CELL = """\
 study_file: str = "demo"     # a study's name, or the path of a study file
@@ -140,3 +140,14 @@ def test_malformed_sets_are_refused(text: str) -> None:
 def test_the_nearest_notebook_is_named() -> None:
     with pytest.raises(ParameterError, match="Did you mean '40_association_rules'"):
         find_notebook("40_asociation_rules", NOTEBOOKS)
+
+
+def test_choices_have_a_meaning_too() -> None:
+    declared = read_parameters('study_file: str = "demo"  # a study\nlevel: str = "a"  # what it holds, a | b', "n")
+    assert (declared["level"].meaning, declared["level"].choices) == ("what it holds", ("a", "b"))
+
+
+@pytest.mark.parametrize(("length", "shown"), [(58, 60), (59, 60), (200, 60)])
+def test_a_long_value_is_cut_to_sixty_signs(length: int, shown: int) -> None:
+    text = _short("x" * length)
+    assert len(text) == shown and text.endswith("..." if length > 58 else "x'")
