@@ -41,7 +41,7 @@ def shops(spark: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
 
 
 def _retention(study: OpenStudy) -> pd.DataFrame:
-    days = retention.user_days(study.events, window=study.window, users=study.users)
+    days = retention.user_days(study.events, window=study.window, users=study.tables["users"])
     return retention.triangle(retention.returns(days, start_event="any", return_event="any", who="new"), period="week")
 
 
@@ -58,7 +58,7 @@ def _recommendation(study: OpenStudy) -> pd.DataFrame:
 
 def _profiles(study: OpenStudy) -> pd.DataFrame:
     touched = tags.touches(study.log, items=study.items)
-    return profiles.profiles(touched, window=study.window, orders=study.orders, users=study.users, margin=0.3)
+    return profiles.profiles(touched, window=study.window, orders=study.orders, users=study.tables["users"], margin=0.3)
 
 
 def _grams(study: OpenStudy) -> pd.DataFrame:
@@ -73,7 +73,7 @@ CASES: dict[str, Callable[[OpenStudy], object]] = {
     "20 hours": lambda s: traffic.bounce(traffic.visit_hours(s.events, session_minutes=30), min_cell=10),
     "20 items": lambda s: traffic.quadrants(traffic.user_items(s.events)),
     "21 in order": lambda s: funnel.definitions(funnel.journeys(s.events)),
-    "21 strict": lambda s: funnel.unseen(funnel.journeys(s.events, strict=True)),
+    "21 strict": lambda s: funnel.deepest_step(s.events, strict=True).execute(),
     "22": _retention,
     "23": _grams,
     "24": _warning,
@@ -118,7 +118,8 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     """Rows by their whole numbers and texts, so that the last digit of a sum does not decide."""
     table = table.reset_index() if table.index.name or table.index.nlevels > 1 else table.reset_index(drop=True)
     exact = [c for c in table.columns if not pd.api.types.is_float_dtype(table[c])]
-    return table.iloc[np.lexsort([table[c].astype(str) for c in exact])].reset_index(drop=True) if exact else table
+    keys = [np.array(["" if pd.isna(v) else str(v) for v in table[c]]) for c in exact]
+    return table.iloc[np.lexsort(keys)].reset_index(drop=True) if exact else table
 
 
 def test_folders_and_names_are_taken_literally(spark: object, tmp_path: Path) -> None:
