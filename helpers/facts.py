@@ -106,25 +106,19 @@ def _user_days(events: ir.Table) -> ir.Table:
 
 
 def _whole(events: ir.Table) -> dict[str, Any]:
-    """Counts over all rows in one aggregate."""
-    sums = {f"h{h}": (events.hour == h).sum() for h in range(24)}
-    sums |= {f"b_{b}": (events.behavior == b).sum() for b in BEHAVIORS}
-    row = events.agg(
-        rows=events.count(),
-        items=events.item_id.nunique(),
-        categories=events.category_id.nunique(),
-        first=events.timestamp.min(),
-        last=events.timestamp.max(),
-        first_day=events.day.min(),
-        last_day=events.day.max(),
-        **sums,
-    )
-    found = row.execute().iloc[0]
-    ends = {k: pd.Timestamp(found.pop(k)) for k in ("first_day", "last_day")}
-    counts = {k: int(v) for k, v in found.items() if pd.notna(v)}
-    whole = {k: counts.get(k, 0) for k in ("rows", "items", "categories", "first", "last")}
-    whole["behaviors"] = {b: counts.get(f"b_{b}", 0) for b in BEHAVIORS}
-    return whole | ends | {"hours": [counts.get(f"h{h}", 0) for h in range(24)]}
+    """Counts over all rows: by hour and action, then two numbers of different values."""
+    ends = {"first": events.timestamp.min(), "last": events.timestamp.max()}
+    days = {"first_day": events.day.min(), "last_day": events.day.max()}
+    parts = events.group_by("hour", "behavior").agg(rows=events.count(), **ends, **days).execute()
+    kinds = events.agg(items=events.item_id.nunique(), categories=events.category_id.nunique()).execute().iloc[0]
+    span = {k: int(parts[k].agg(how)) if len(parts) else 0 for k, how in (("first", "min"), ("last", "max"))}
+    day = {k: pd.Timestamp(parts[k].agg(how)) for k, how in (("first_day", "min"), ("last_day", "max"))}
+    by_hour, by_kind = (parts.groupby(k)["rows"].sum() for k in ("hour", "behavior"))
+    return {
+        "rows": int(parts["rows"].sum()), "items": int(kinds["items"]), "categories": int(kinds["categories"]), **span,
+        **day, "behaviors": {b: int(by_kind.get(b, 0)) for b in BEHAVIORS},
+        "hours": [int(by_hour.get(h, 0)) for h in range(24)],
+    }  # fmt: skip
 
 
 def _gaps(events: ir.Table, *, first_day: pd.Timestamp, last_day: pd.Timestamp) -> pd.DataFrame:

@@ -155,9 +155,9 @@ def blocks(path: Path, *, bom: int, encoding: str, valid: bool = True, chunk: in
             carry += more
             cut = _last_line_end(carry)
             if cut:
-                yield _block(carry[:cut], offset, line, encoding, valid)
-                line += _count(carry[:cut])
-                offset, carry = offset + cut, carry[cut:]
+                block = _block(carry[:cut], offset, line, encoding, valid)
+                offset, line, carry = offset + cut, line + len(block), carry[cut:]
+                yield block
             if len(carry) > LINE_CAP:
                 giant, passed, carry = _giant(file, carry, offset, line, size)
                 yield giant
@@ -168,11 +168,6 @@ def blocks(path: Path, *, bom: int, encoding: str, valid: bool = True, chunk: in
 
 def _read(file: BinaryIO, size: int) -> bytes:
     return file.read(size) if size else b""
-
-
-def _count(data: bytes) -> int:
-    feeds, returns = data.count(b"\n"), data.count(b"\r")
-    return feeds + (returns - data.count(b"\r\n") if returns else 0)
 
 
 def _last_line_end(data: bytes) -> int:
