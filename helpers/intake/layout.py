@@ -117,6 +117,8 @@ def _find_header(name: str, lines: list[bytes], contract: Table, given: TableInp
             f"{name}, lines {fits[0][0]} and {fits[1][0]}: two different lines name the columns "
             f"({shown(fits[0][1])}, {shown(fits[1][1])}). Take away the wrong one."
         )
+    if fits and b"\0" in fits[0][1]:
+        raise IntakeError(f"{name}, line {fits[0][0]}: the header holds a NUL byte. Write the file again, or mend it.")
     if fits:
         return fits[0]
     found = _names(top[0][1], given.delimiter, quoting)

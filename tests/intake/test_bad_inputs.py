@@ -152,6 +152,7 @@ def test_refuses(data, words, tmp_path, study_of):
 
 
 HEADERS = {
+    "NUL in a name": (HEAD.replace(b"user_id", b"no\0te,user_id") + GOOD.replace(b"\n", b",1\n"), "holds a NUL byte"),
     "a giant name": (HEAD.replace(b"user_id", b"u" * 9000) + GOOD, "'user_id' is missing"),
     "header only": (HEAD, "no rows"),
     "no header": (GOOD, "expected a header"),
