@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+MOST_ITEMSETS = 5_000_000
+"""More would not fit into the driver's memory."""
+
+
+class SparkMLError(ValueError):
+    """What MLlib would give back is too large; the message names the argument and the cure."""
+
+
 @contextmanager
 def _session() -> Iterator[SparkSession]:
     """The study's session where one runs, else one on this machine."""
@@ -59,7 +67,9 @@ def itemsets(baskets: csr_matrix, *, least: int, longest: int) -> Iterator[tuple
         # MLlib takes a share s and asks for ceil(s · n): half a basket less, so that no rounding can change the count
         share = (least - 0.5) / baskets.shape[0]
         found = FPGrowth(itemsCol="items", minSupport=share).fit(frame).freqItemsets
-        table = found.where(f"size(items) <= {int(longest)}").toArrow()
+        table = found.where(f"size(items) <= {int(longest)}").limit(MOST_ITEMSETS + 1).toArrow()
+    if table.num_rows > MOST_ITEMSETS:
+        raise SparkMLError(f"min_support: more than {MOST_ITEMSETS:,} itemsets are this frequent; raise it")
     for count, members in zip(table["freq"].to_pylist(), table["items"].to_pylist(), strict=True):
         yield int(count), [int(k) for k in members]
 

@@ -196,14 +196,14 @@ def itemsets(
     """
     if not 1 <= min_length <= max_length:
         raise RulesError(f"min_length={min_length}, max_length={max_length}: give 1 ≤ min_length ≤ max_length")
-    if miner not in MINERS:
-        raise RulesError(f"miner={miner!r} is not known; take one of {', '.join(MINERS)}")
+    if miner not in _ALL_MINERS:
+        raise RulesError(f"miner={miner!r} is not known; take one of {', '.join(_ALL_MINERS)}")
     if not isinstance(baskets, Encoded):
         baskets = encode(baskets, min_support=min_support, min_count=min_count)
     least = max(threshold(min_support, baskets.total), min_count, 1)
     barred = {frozenset(pair) for pair in apart}
     found: list[tuple[tuple[str, ...], int]] = []
-    for count, members in MINERS[miner](baskets, least, max_length):
+    for count, members in _ALL_MINERS[miner](baskets, least, max_length):
         names = tuple(sorted(baskets.items[k] for k in members))
         if barred and any(frozenset(pair) in barred for pair in combinations(names, 2)):
             continue
@@ -311,7 +311,9 @@ def _by_spark(baskets: Encoded, least: int, longest: int) -> Iterator[tuple[int,
     return spark_ml.itemsets(baskets.matrix, least=least, longest=longest)
 
 
-MINERS = {"fpgrowth": _by_fpgrowth, "bitmaps": _by_bitmaps, "spark": _by_spark}
+MINERS = {"fpgrowth": _by_fpgrowth, "bitmaps": _by_bitmaps}
+"""Those that need nothing but this process; `spark` is known beside them."""
+_ALL_MINERS = {**MINERS, "spark": _by_spark}
 
 
 def _itemset_table(found: list[tuple[tuple[str, ...], int]], total: int) -> pd.DataFrame:
