@@ -16,6 +16,7 @@ import pandas as pd
 
 from helpers import survival
 from helpers.behaviour.sessions import (
+    SO_FAR,
     WEEKDAYS,
     BehaviourError,
     add_visits,
@@ -23,6 +24,7 @@ from helpers.behaviour.sessions import (
     check_positive,
     count_behaviors,
     hide_small,
+    mark_begins,
 )
 from helpers.engine import as_table, hold
 from helpers.findings import Estimate, missing
@@ -36,6 +38,9 @@ SEGMENTS = {
     "visit": ("first weekday", "activity"),
     "user-item": ("first weekday", "activity", "category"),
 }
+STEPS = {"user": "user_step", "visit": "visit_step", "user-item": "item_step"}
+"""Unit → its column in `Journeys.table`."""
+SO_FAR_ITEM = ibis.window(group_by=["user_id", "item_id"], order_by="timestamp", range=(None, 0))
 ROUTES = ("cart and favourite", "cart only", "favourite only", "direct")
 
 
@@ -211,12 +216,10 @@ def journeys(
     """
     check_positive("window_hours", window_hours)
     parsed = parse_steps(steps)
-    table = _number_steps(add_visits(events, session_minutes=session_minutes), parsed)
-    names = {"user": "user_step", "visit": "visit_step", "user-item": "item_step"}
-    for unit, name in names.items():
-        table = _chain(table, UNITS[unit], len(parsed), window_hours * 3600, strict=strict, same_second=True, name=name)
-    table = _seen_before(table)
-    deepest = {f"{name}{end}": table[f"{name}{end}"].max() for name in names.values() for end in ("", "_ends")}
+    table = mark_begins(events, session_minutes=session_minutes)
+    seconds = window_hours * 3600
+    table = _strict_steps(table, parsed, seconds) if strict else _all_steps(table, parsed, seconds)
+    deepest = {f"{name}{end}": table[f"{name}{end}"].max() for name in STEPS.values() for end in ("", "_ends")}
     firsts = {f"first_{b}": table.timestamp.min(where=table.behavior == b) for b in BEHAVIORS}
     bought = table.behavior == "buy"
     after = {
@@ -229,20 +232,53 @@ def journeys(
     return Journeys(hold(held), parsed, window_hours, strict)
 
 
-def _seen_before(table: ir.Table) -> ir.Table:
-    """Has the user viewed this very item, or anything, at or before the moment of each event?"""
+def _strict_steps(table: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
+    """Visits, the steps of the three units one after the other, and what had been seen; strict order."""
+    table = _number_steps(table.mutate(visit=table.begins.sum().over(SO_FAR)), steps)
+    for unit, name in STEPS.items():
+        table = _chain(table, UNITS[unit], len(steps), seconds, strict=True, same_second=True, name=name)
     view = ibis.ifelse(table.behavior == "pv", 1, 0)
-    seen = {}
-    for name, keys in (("item_seen", UNITS["user-item"]), ("user_seen", UNITS["user"])):
-        seen[name] = view.max().over(ibis.window(group_by=keys, order_by="timestamp", range=(None, 0))) == 1
-    return table.mutate(**seen)
+    seen = {"item_seen": view.max().over(SO_FAR_ITEM), "user_seen": view.max().over(SO_FAR)}
+    return table.mutate(**{name: ever == 1 for name, ever in seen.items()})
+
+
+def _all_steps(table: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
+    """The same for steps between which other events may lie, with half of the windows: these are what costs.
+
+    A visit needs no window of its own: the latest start among all of the user's events belongs to the visit exactly
+    when it is not before the visit's first second. All windows of one level and the same order are one sort.
+    """
+    table = _number_steps(table, steps)
+    clock, number, last = table.timestamp, table.step_number, len(steps)
+    first, view = ibis.ifelse(number == 1, clock, None), ibis.ifelse(table.behavior == "pv", 1, 0)
+    began = ibis.ifelse(table.begins == 1, clock, None)
+    table = table.mutate(
+        visit=table.begins.sum().over(SO_FAR), began=began.max().over(SO_FAR), user_seen=view.max().over(SO_FAR) == 1,
+        item_seen=view.max().over(SO_FAR_ITEM) == 1, start_user_step=first.max().over(SO_FAR),
+        start_visit_step=first.max().over(SO_FAR), start_item_step=first.max().over(SO_FAR_ITEM),
+        **{name: (number == 1).cast("int64") for name in STEPS.values()},
+    )  # fmt: skip
+    for k in range(2, last + 1):
+        here = table.start_visit_step
+        starts = {name: table[f"start_{name}"] for name in STEPS.values()}
+        starts["visit_step"] = ibis.ifelse(here >= table.began, here, None)
+        in_time = {name: (table.timestamp - start <= seconds).fill_null(False) for name, start in starts.items()}
+        more = {n: ibis.ifelse((table.step_number == k) & in_time[n], k, table[n]).cast("int64") for n in starts}
+        if k == 2:
+            more |= {f"{n}_ends": ((table.step_number == last) & in_time[n]).cast("int64") for n in starts}
+        if k < last:
+            own = {n: ibis.ifelse((table.step_number == k) & in_time[n], start, None) for n, start in starts.items()}
+            spans = {"user_step": SO_FAR, "visit_step": SO_FAR, "item_step": SO_FAR_ITEM}
+            more |= {f"start_{n}": start.max().over(spans[n]) for n, start in own.items()}
+        table = table.mutate(**more)
+    return table
 
 
 def _units(journeys: Journeys, unit: str, *, by: str | None = None, categories: int = 8) -> ir.Table:
     """One row a unit: counts, deepest step, ends, and its segment."""
     check_choice("unit", unit, list(UNITS))
     table = journeys.table
-    name = {"user": "user_step", "visit": "visit_step", "user-item": "item_step"}[unit]
+    name = STEPS[unit]
     counts = {b: table[b].sum() for b in BEHAVIORS}
     extra = {"category_id": table.category_id.min()} if unit == "user-item" else {}
     times = {f"first_{b}": table[f"first_{b}"].min() for b in BEHAVIORS}

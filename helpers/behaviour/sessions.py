@@ -72,14 +72,20 @@ def add_visits(events: ir.Table, *, session_minutes: float = 30) -> ir.Table:
     >>> add_visits(log).order_by("timestamp").execute()["visit"].tolist()
     [1, 1, 2]
     """
+    marked = mark_begins(events, session_minutes=session_minutes)
+    return marked.mutate(visit=marked.begins.sum().over(SO_FAR))
+
+
+# by range, so that all actions of one second belong to one visit, whichever of them begins it
+SO_FAR = ibis.window(group_by="user_id", order_by="timestamp", range=(None, 0))
+
+
+def mark_begins(events: ir.Table, *, session_minutes: float = 30) -> ir.Table:
+    """The same rows with `begins`: 1 in the first action of a visit, else 0; the visits are its sums over `SO_FAR`."""
     check_positive("session_minutes", session_minutes)
     order = ibis.window(group_by="user_id", order_by=TIE_BREAK)
     pause = events.timestamp - events.timestamp.lag().over(order)
-    begins = (pause.isnull() | (pause > session_minutes * 60)).cast("int64")
-    marked = events.mutate(begins=begins)
-    # by range, so that all actions of one second belong to one visit, whichever of them begins it
-    so_far = ibis.window(group_by="user_id", order_by="timestamp", range=(None, 0))
-    return marked.mutate(visit=marked.begins.sum().over(so_far))
+    return events.mutate(begins=(pause.isnull() | (pause > session_minutes * 60)).cast("int64"))
 
 
 def count_behaviors(table: ir.Table) -> dict[str, ir.IntegerScalar]:
