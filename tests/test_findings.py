@@ -206,5 +206,6 @@ def test_a_column_of_reasons_is_shown_only_where_there_is_one() -> None:
 def test_the_folder_of_the_results_is_made_as_deep_as_needed(tmp_path: Path) -> None:
     findings = Findings("20_traffic", tmp_path / "a" / "b")
     findings.add("visits", 3, unit="visits", text="{value:.0f}")
+    findings.add("people", 2, unit="people", text="{value:.0f}")
     findings.table("t", pd.DataFrame({"n": [1]}), "T")
     assert {f.name for f in (tmp_path / "a" / "b").iterdir()} >= {"findings.json", "t.csv"}
