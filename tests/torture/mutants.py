@@ -27,7 +27,6 @@ MODULES = {
     "intake/times": ("tests/intake/test_ingest.py",),
     "intake/checks": (
         "tests/intake/test_ingest.py",
-        "tests/intake/test_text_tables.py",
         "tests/intake/test_parquet_inputs.py",
     ),
     "intake/sorting": ("tests/intake/test_sorting.py",),
