@@ -102,7 +102,7 @@ def _refusal(log: Log, message: str) -> tuple[str, str]:
     names = [log.name, shown(log.name), *(Path(name).name for name, _ in log.more)]
     if not any(name in message for name in names) or len(message) > 2000:
         return "mute refusal", message[:300]
-    if log.must == "taken" and log.header in _own_lines(log):
+    if log.must == "taken" and log.header in _own_lines(log) and (_utf8(log.data) or log.told.encoding != "auto"):
         return "refused without need", message[:300]
     return "refused", ""
 

@@ -327,11 +327,13 @@ class _File:
         narrow = {p for n, p in self.places.items() if kinds[n].rstrip("?") != "text"}
         for n in range(1, min(MOST_LINES, len(self.lines) - at)):
             more = self.lines[at + n]
-            if more is None or "\0" in more or more.startswith("\ufeff") or len(text) > LIMIT:
+            if more is None or "\0" in more or more.startswith("\ufeff"):
                 return None, 1
             if self.names is not None and self.raw[at + n] == self.raw[self.top]:
                 return None, 1
             text += self.ends[at + n - 1] + more
+            if len(text.encode()) + len("".join(self.ends[at + n : at + n + 1])) > LIMIT:
+                return None, 1
             fields = split(text, self.told.delimiter) if '"' in more else None
             if fields is None:
                 continue
