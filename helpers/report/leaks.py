@@ -18,6 +18,8 @@ IDS = ("user_id", "item_id", "order_id", "contact_id")
 PEOPLE = {"users", "customers", "people", "persons", "buyers", "members", "respondents", "participants"}
 """Columns whose numbers are sizes of groups of people, by their name or unit."""
 _UNSEEN = re.compile(r"<(script|style|svg)\b.*?</\1>", flags=re.S)
+_HEARD = re.compile(r'\b(?:aria-label|alt|title)="([^"]*)"')
+"""What is read aloud in place of a chart names its highest and lowest bar."""
 _WORD = re.compile(r"(?<![\w@.,/-])[\w@.-]*\d[\w@-]*")
 LEAST = 6
 """An id of fewer characters cannot be told from a number."""
@@ -29,7 +31,8 @@ def words(page: str) -> set[str]:
     >>> sorted(words("<p>customer u-829113 of 1,234 in 2017, <b>57291044</b></p>"))
     ['57291044', 'u-829113']
     """
-    text = html.unescape(re.sub(r"<[^>]+>", " ", _UNSEEN.sub(" ", page)))
+    heard = " ".join(_HEARD.findall(page))
+    text = html.unescape(re.sub(r"<[^>]+>", " ", _UNSEEN.sub(" ", page)) + " " + heard)
     return {w for w in _WORD.findall(text) if len(w) >= LEAST}
 
 

@@ -23,6 +23,7 @@ KEYS = ibis.memtable(pd.DataFrame({"user_id": ["u-829113", "anna.b7", "0000017"]
         ("829,113 views, 0.829113, 8291130", []),
         ("7 of 5 and 6", []),
         ("<svg><path d='M829113 0'/></svg><style>a{x:829113}</style>", []),
+        ('<svg aria-label="Bar chart. 2 bars, highest: 829113 12."><path/></svg>', ["user_id"]),
     ],
 )
 def test_ids_that_are_numbers(text, told):
