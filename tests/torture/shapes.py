@@ -29,7 +29,7 @@ WINDOW = {"start": "2017-06-19", "end": "2017-12-17"}
 ALL = 2400
 """From this size on every shape meets every notebook; below it some that the seed draws."""
 ENDS = ("rendered", "refused", "skipped")
-NO_NUMBER = re.compile(r"(?<![\w.-])(?:nan|inf|NaN|NaT|<NA>|Infinity)(?![\w-])(?! of\b)|Traceback")
+NO_NUMBER = re.compile(r"(?<![\w.])(?<!\w-)(?:nan|inf|NaN|NaT|<NA>|Infinity)(?![\w-])(?! of\b)|Traceback")
 NO_CELL = re.compile(r"(?:^|,)(?:nan|-?inf|NaN|NaT|None|<NA>)(?:,|$)", flags=re.M)
 
 

@@ -79,6 +79,7 @@ def test_a_large_size_tries_everything_and_a_seed_draws_the_same_again():
         "<td>nan %</td>",
         "<td>None</td>",
         "<p>−inf</p>",
+        "<p>by -inf %</p>",
         "<svg aria-label='highest: nan'></svg>",
         "<td>NaT</td>",
         "<pre class='plain'>x  NaN</pre>",
@@ -91,7 +92,12 @@ def test_a_page_without_a_number_is_seen(page):
 
 @pytest.mark.parametrize(
     "page",
-    ["<p>None of them, info, banana</p>", "<pre>x = None or float('nan')</pre>", "<code>np.nan</code>", "Nan-Jing"],
+    [
+        "<p>None of them, info, banana, x-inf</p>",
+        "<pre>x = None or float('nan')</pre>",
+        "<code>np.nan</code>",
+        "Nan-Jing",
+    ],
 )
 def test_a_page_of_words_and_code_passes(page):
     assert shapes.odd_words(page) == []
