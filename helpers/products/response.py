@@ -23,7 +23,10 @@ RATES = ["group", "value", "customers", "orders", "answers", "response_rate", "r
 RATES += ["response_rate_ci_high"]
 COMPARED = ["weights", "nps", "ci_low", "ci_high", "answers", "effective_answers", "largest_weight"]
 LEAST_ANSWERS = 10
+WORDS = ("age_band", "gender")
+"""Groups with names as the customers gave them; a name that few gave may be a person's."""
 NOT_KNOWN = "not stated"
+ANOTHER = "another"
 DEMO_CHANCES = (0.29, 0.15, 0.18)
 """Share of the simulated shop's orders that are answered, by the stars they would get: 1–2, 3, 4–5."""
 
@@ -118,10 +121,11 @@ def response_rates(
     -------
     DataFrame
         group, value, customers, orders, answers, response_rate with its interval; groups of fewer than `min_cell`
-        customers are hidden.
+        customers are hidden, and what fewer of them wrote as their age or gender is called 'another'.
     """
     if table.empty:
         return missing(RATES, table.attrs.get("reason", "there are no orders"))
+    table = table.assign(**{name: _common(table, name, min_cell) for name in WORDS if name in groups})
     parts = [_rates(table, group) for group in groups if table[group].nunique() > 1]
     if not parts:
         return missing(RATES, "all orders are of one group")
@@ -129,6 +133,12 @@ def response_rates(
         pd.concat(parts), successes="answers", trials="orders", clusters="customers", name="response_rate", level=level
     )[RATES].reset_index(drop=True)
     return suppress(rates, count="customers", min_cell=min_cell, values=RATES[3:], by="group")
+
+
+def _common(table: pd.DataFrame, group: str, min_cell: int) -> pd.Series:
+    """The column with 'another' in place of values that fewer than `min_cell` customers hold."""
+    held = table.groupby(group)["user_id"].nunique()
+    return table[group].where(table[group].map(held) >= min_cell, ANOTHER)
 
 
 def _rates(table: pd.DataFrame, group: str) -> pd.DataFrame:

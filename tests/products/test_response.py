@@ -178,3 +178,9 @@ def test_unknown_groups_are_named():
 def test_the_score_of_a_row_that_was_not_measured():
     found = rs.compare(orders_of({"a": (30, 10, 5)}), by=(), chances=None)
     assert rs.score(found, 0).value == 0 and rs.score(found, 2).value is None
+
+
+def test_what_few_customers_wrote_as_their_age_is_not_repeated():
+    table = orders_of({"a": (100, 40, 25), "Anna, 13955": (5, 5, 5), "b": (50, 20, 10)}).assign(order_id=range(155))
+    found = rs.response_rates(table, groups=("age_band",), min_cell=10)
+    assert set(found["value"]) == {"a", "another", "b"} and found["hidden"].ne("").sum() == 2
