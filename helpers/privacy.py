@@ -108,6 +108,25 @@ def suppress(
     return result
 
 
+def common_words(words: pd.Series, people: pd.Series, *, min_cell: int) -> pd.Series:
+    """The words with 'another' in place of those that fewer than `min_cell` people hold: such a word may be a name.
+
+    Parameters
+    ----------
+    words, people : Series
+        A word and its person, one row each; a person may have many rows.
+    min_cell : int
+        The smallest number of people whose word is repeated.
+
+    Examples
+    --------
+    >>> common_words(pd.Series(["f", "Anna", "f"]), pd.Series([1, 2, 3]), min_cell=2).tolist()
+    ['f', 'another', 'f']
+    """
+    held = people.groupby(words).nunique()
+    return words.where(words.map(held) >= min_cell, "another")
+
+
 def _checked(table: pd.DataFrame, count: str, min_cell: int, columns: list[str]) -> np.ndarray:
     for name in (count, *columns):
         if name not in table.columns:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from helpers.findings import Estimate, missing
 from helpers.intervals import poisson_interval
-from helpers.privacy import suppress
+from helpers.privacy import common_words, suppress
 from helpers.scores import (
     ANSWERS,
     DETRACTOR,
@@ -52,6 +52,8 @@ SCORES = ["measure", "value", "ci_low", "ci_high", "unit", "answers", "customers
 GROUPS = ["group", "value", "customers", "answers", "nps", "ci_low", "ci_high", "csat_rate"]
 MONTHS = ["month", "measure", "value", "ci_low", "ci_high", "answers", "customers"]
 PER = 1_000
+IN_WORDS = ("age_band", "gender")
+"""What customers told of themselves in words; a word that few of them hold may be a name."""
 
 
 def _reason(table: pd.DataFrame) -> str:
@@ -185,7 +187,8 @@ def by_group(
     group : str
         What divides the customers, such as 'age_band'.
     min_cell : int
-        Groups of fewer customers are hidden, and another with them where it would give them away.
+        Groups of fewer customers are hidden, and another with them where it would give them away. What fewer of them
+        wrote as their age or gender is called 'another'.
 
     Returns
     -------
@@ -196,8 +199,10 @@ def by_group(
         why = _reason(table) if table.empty else f"the study does not tell the customers' {group}"
         return missing(GROUPS, why)
     own = table["user_id"].map(users.set_index("user_id")[group])
+    own = own.astype("object").where(own.notna(), "not stated").map(str)
+    own = common_words(own, table["user_id"], min_cell=min_cell) if group in IN_WORDS else own
     rows = []
-    for value, part in table.groupby(own.astype("object").where(own.notna(), "not stated").map(str)):
+    for value, part in table.groupby(own):
         found = nps(part, level=level)
         rows.append((group, value, part["user_id"].nunique(), len(part), *_numbers(found), csat(part).value))
     shown = pd.DataFrame(rows, columns=GROUPS)

@@ -13,8 +13,8 @@ import pandas as pd
 
 from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate_by_cluster
-from helpers.privacy import suppress
-from helpers.products.feedback import FeedbackError, effective_answers, nps
+from helpers.privacy import common_words, suppress
+from helpers.products.feedback import IN_WORDS, FeedbackError, effective_answers, nps
 
 DAY = 86_400
 KNOWN = ("age_band", "gender", "city_tier", "month", "orders_before")
@@ -23,10 +23,7 @@ RATES = ["group", "value", "customers", "orders", "answers", "response_rate", "r
 RATES += ["response_rate_ci_high"]
 COMPARED = ["weights", "nps", "ci_low", "ci_high", "answers", "effective_answers", "largest_weight"]
 LEAST_ANSWERS = 10
-WORDS = ("age_band", "gender")
-"""Groups with names as the customers gave them; a name that few gave may be a person's."""
 NOT_KNOWN = "not stated"
-ANOTHER = "another"
 DEMO_CHANCES = (0.29, 0.15, 0.18)
 """Share of the simulated shop's orders that are answered, by the stars they would get: 1–2, 3, 4–5."""
 
@@ -125,7 +122,8 @@ def response_rates(
     """
     if table.empty:
         return missing(RATES, table.attrs.get("reason", "there are no orders"))
-    table = table.assign(**{name: _common(table, name, min_cell) for name in WORDS if name in groups})
+    named = [name for name in IN_WORDS if name in groups]
+    table = table.assign(**{name: common_words(table[name], table["user_id"], min_cell=min_cell) for name in named})
     parts = [_rates(table, group) for group in groups if table[group].nunique() > 1]
     if not parts:
         return missing(RATES, "all orders are of one group")
@@ -133,12 +131,6 @@ def response_rates(
         pd.concat(parts), successes="answers", trials="orders", clusters="customers", name="response_rate", level=level
     )[RATES].reset_index(drop=True)
     return suppress(rates, count="customers", min_cell=min_cell, values=RATES[3:], by="group")
-
-
-def _common(table: pd.DataFrame, group: str, min_cell: int) -> pd.Series:
-    """The column with 'another' in place of values that fewer than `min_cell` customers hold."""
-    held = table.groupby(group)["user_id"].nunique()
-    return table[group].where(table[group].map(held) >= min_cell, ANOTHER)
 
 
 def _rates(table: pd.DataFrame, group: str) -> pd.DataFrame:

@@ -180,3 +180,9 @@ def test_odd_labels_pass_unharmed():
 def test_impossible_counts(counts):
     with pytest.raises(fb.FeedbackError, match="promoters"):
         fb.nps_interval(*counts)
+
+
+def test_what_few_customers_wrote_as_their_gender_is_not_repeated():
+    users = pd.DataFrame({"user_id": range(32), "gender": ["f"] * 15 + ["m"] * 15 + ["Anna, 139", "b@c.example"]})
+    groups = fb.by_group(frame([{"user_id": u, "nps": 9} for u in range(32)]), users, group="gender", min_cell=10)
+    assert set(groups["value"]) == {"f", "m", "another"} and groups["customers"].isna().sum() == 2
