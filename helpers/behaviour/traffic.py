@@ -280,6 +280,18 @@ def by_hour(hours: ir.Table) -> pd.DataFrame:
     return table.assign(**shares)
 
 
+def shown_hours(table: pd.DataFrame, *, min_cell: int) -> pd.DataFrame:
+    """The course of the day without the hours of fewer than `min_cell` users; users of different hours overlap.
+
+    >>> table = pd.DataFrame({"hour": [4, 21], "pv": [5, 80], "users": [3, 40], "pv_share": [0.06, 0.94]})
+    >>> shown_hours(table, min_cell=10)
+       hour    pv users  pv_share
+    0     4  None  None       NaN
+    1    21    80    40      0.94
+    """
+    return hide_small(table, count="users", min_cell=min_cell, values=list(table.columns.drop(["hour", "users"])))
+
+
 def busiest_hours(table: pd.DataFrame, *, value: str = "pv", rows: int = 3) -> pd.DataFrame:
     """The hours with most actions, the busiest first; of equal hours the earlier one.
 

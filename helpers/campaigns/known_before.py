@@ -12,6 +12,7 @@ from scipy.stats import chi2
 from helpers.campaigns.errors import ExperimentError
 from helpers.findings import missing
 from helpers.intervals import z_value
+from helpers.privacy import common_words
 
 DAY = 86_400
 TRAITS = ("city_tier", "age_band", "gender")
@@ -39,6 +40,7 @@ def known_before(
     users: ir.Table | None = None,
     events: ir.Table | None = None,
     history_days: int = 56,
+    min_cell: int = 1,
 ) -> pd.DataFrame:
     """The participants of one campaign with what was known of them before their arm was drawn.
 
@@ -55,6 +57,8 @@ def known_before(
         The customers, for city tier, age band and gender; the behaviour log, for views, carts and active days.
     history_days : int
         Days before the cut-off that count, 1…365.
+    min_cell : int
+        A trait's word that fewer participants hold becomes 'another': it may be a name.
 
     Returns
     -------
@@ -97,7 +101,10 @@ def known_before(
         table = table.left_join(users.select("user_id", *traits), "user_id").drop("user_id_right")
     found = table.drop("cut", "first").execute().set_index("user_id").reindex(people["user_id"])
     columns = [c for c in FEATURES if c in found.columns]
-    return _filled(found[columns], history_days)
+    filled = _filled(found[columns], history_days)
+    words = [c for c in ("age_band", "gender") if c in columns]
+    of_people = filled.index.to_series()
+    return filled.assign(**{c: common_words(filled[c], of_people, min_cell=min_cell) for c in words})
 
 
 def _cut_offs(people: pd.DataFrame, assignments: ir.Table, history_days: int) -> ir.Table:
