@@ -13,6 +13,7 @@ import yaml
 from helpers import study as study_module
 
 ROOT = Path(__file__).resolve().parent.parent
+collect_ignore = ["benchmarks/contenders/frames.py"]  # runs under an interpreter of its own, which has Polars
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.torture.mutations import Site, mutated, sites
+from tests.torture.planted import Site, mutated, sites
 from tests.torture.proof import NotRun, Proof
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ import pytest
 from tests.torture import damage
 from tests.torture.corner import TIMES, Corner
 from tests.torture.faults import PHASES, lasts
-from tests.torture.mutations import mutated, sites
+from tests.torture.planted import mutated, sites
 
 SOURCE = '''\
 def share(n: int, of: int = 3) -> float:
