@@ -171,13 +171,10 @@ def _at_import(environment: dict[str, str] | os._Environ) -> dict[str, str]:
 
 
 def _become_kernel(asker: socket.socket, asked: dict) -> None:
-    """Run a kernel in this fork until it is told to end."""
-    import gc
-
+    """Run a kernel in this fork until it is told to end. What the nursery imported stays frozen: never looked through."""
     import numpy as np
     from ipykernel import kernelapp
 
-    gc.unfreeze()
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
