@@ -171,7 +171,7 @@ def _at_import(environment: dict[str, str] | os._Environ) -> dict[str, str]:
 
 
 def _become_kernel(asker: socket.socket, asked: dict) -> None:
-    """Run a kernel in this fork until it is told to end. What the nursery imported stays frozen: never looked through."""
+    """Run a kernel in this fork until it is told to end. What the nursery imported stays frozen: never searched."""
     import numpy as np
     from ipykernel import kernelapp
 
