@@ -65,7 +65,9 @@ def small_group(file: Path, min_cell: int) -> str:
     stored = pq.read_table(file)
     for field, column in zip(stored.schema, stored.columns, strict=True):
         unit = (field.metadata or {}).get(b"unit", b"").decode()
-        people = (field.name in PEOPLE or unit in PEOPLE) and pa.types.is_integer(column.type)
-        if people and any(0 < v < min_cell for v in column.to_pylist() if v is not None):
+        number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+        sizes = [v for v in column.to_pylist() if v is not None] if number and PEOPLE & {field.name, unit} else []
+        whole = all(float(v).is_integer() for v in sizes)  # a column with a fraction holds means, not sizes
+        if whole and any(0 < v < min_cell for v in sizes):
             return field.name
     return ""

@@ -49,13 +49,13 @@ def test_result_tables_are_searched_in_texts_and_id_columns(tmp_path: Path):
         ({"n": [12, 9]}, {"n": "customers"}, "n"),
         ({"users": [0, 10, None]}, {}, ""),
         ({"users": [2.5, 11.0]}, {}, ""),
+        ({"users": [12.0, None, 3.0]}, {}, "users"),
         ({"days": [1, 2]}, {"days": "days"}, ""),
         ({"users": []}, {}, ""),
     ],
 )
 def test_small_groups_are_seen(tmp_path: Path, table, units, column):
     frame = pd.DataFrame(table)
-    frame = frame.astype("Int64") if frame.isna().any().any() else frame
     write_parquet(frame, tmp_path / "t.parquet", units=units)
     assert leaks.small_group(tmp_path / "t.parquet", 10) == column
 
