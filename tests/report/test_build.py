@@ -175,7 +175,7 @@ def test_a_failure_has_a_page_until_it_is_mended(make: Callable[..., Report], ke
 def test_the_dictionary_lists_every_column_and_keeps_the_reason(make: Callable[..., Report], kernel: Kernel) -> None:
     kernel.tables = [missing(["users", "zzz"], "nobody came")]
     make(only="20")
-    kernel.tables = [pd.DataFrame({"users": [3, None], "zzz": ["=1", "b"]})]
+    kernel.tables = [pd.DataFrame({"users": [30, None], "zzz": ["=1", "b"]})]
     report = make(only="21")
     told = pd.read_csv(report.folder / "results" / "dictionary.csv", keep_default_na=False)
     assert told[["notebook", "column", "type", "missing"]].values.tolist() == [
