@@ -20,7 +20,7 @@ from helpers.answerability import Assessment, assess, missing_tables
 from helpers.engine import connect
 from helpers.facts import purchases
 from helpers.findings import Findings, NotAnswerable, missing
-from helpers.intake import Ingested, ingest_all
+from helpers.intake import Ingested, ingest_all, with_rows
 from helpers.study import ROOT, Study, load_study
 from helpers.tables import NEEDS, TABLES
 from helpers.whole_files import sweep
@@ -235,6 +235,7 @@ def accounting(ingested: dict[str, Ingested]) -> pd.DataFrame:
             counts = {name: file.get(name, 0) for name in COUNTS}
             rejected = sum(file["rejects"].values())
             reasons = ", ".join(f"{reason} {n:,}" for reason, n in sorted(file["rejects"].items()) if n)
+            reasons = reasons if result.rows else "no rows: the table counts as absent"
             adds_up = counts["lines"] == sum(counts.values()) - counts["lines"] + rejected
             row = {"table": table, "file": file["path_name"], **counts, "rejected": rejected}
             rows.append({**row, "reasons": reasons or None, "adds_up": adds_up})
@@ -270,7 +271,7 @@ def open_study(study_file: str | Path, notebook: str) -> OpenStudy:
     """
     study = load_study(study_file)
     ingested = ingest_all(study)
-    tables = connect(study.engine, {name: i.data for name, i in ingested.items()})
+    tables = connect(study.engine, {name: i.data for name, i in with_rows(ingested).items()})
     absent = missing_tables(notebook, list(tables))
     if absent:
         raise NotAnswerable(f"It needs the tables {', '.join(absent)}, which the study {study.name!r} does not bring.")

@@ -25,7 +25,7 @@ from helpers.intake.cache import (
 from helpers.intake.errors import IntakeError, shown
 from helpers.study import Study, TableInput, nearest
 
-__all__ = ["Ingested", "IntakeError", "ingest", "ingest_all"]
+__all__ = ["Ingested", "IntakeError", "ingest", "ingest_all", "with_rows"]
 
 Progress = Callable[[str, float], None]
 
@@ -39,6 +39,11 @@ class Ingested:
     rejects: Path
     manifest: dict[str, Any]
     data_hash: str
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table; 0 where the files hold a header and nothing else."""
+        return self.manifest["rows"]
 
 
 def ingest(study: Study, table: str, *, progress: Progress | None = None) -> Ingested:
@@ -62,11 +67,47 @@ def ingest(study: Study, table: str, *, progress: Progress | None = None) -> Ing
     Raises
     ------
     IntakeError
-        The input cannot be used, or another run is working on the study.
+        The input cannot be used or holds no rows, or another run is working on the study.
     """
     if table not in study.tables:
         raise IntakeError(f"The study {study.name!r} has no table {table!r}. {nearest(table, tuple(study.tables))}")
+    return _with_rows(_ingest(study, table, progress or (lambda what, part: None)))
+
+
+def ingest_all(study: Study, *, progress: Progress | None = None) -> dict[str, Ingested]:
+    """Take in all tables of a study; see `ingest`.
+
+    A table whose files hold a header and no rows counts as absent: it is in the account with 0 rows, and `with_rows`
+    leaves it out. The events, or the only table of a study, must have rows.
+
+    Raises
+    ------
+    IntakeError
+        See `ingest`.
+    """
     said = progress or (lambda what, part: None)
+    found = {table: _ingest(study, table, said) for table in study.tables}
+    for table, each in found.items():
+        if table == "events" or not with_rows(found):
+            _with_rows(each)
+    return found
+
+
+def with_rows(ingested: dict[str, Ingested]) -> dict[str, Ingested]:
+    """The tables that can be asked: those that have rows."""
+    return {table: each for table, each in ingested.items() if each.rows}
+
+
+def _with_rows(found: Ingested) -> Ingested:
+    """The same table; refused where it has no rows."""
+    if not found.rows:
+        names = ", ".join(i["path_name"] for i in found.manifest["inputs"])
+        raise IntakeError(f"{names}: the file has a header but no rows. Check that it was copied whole.")
+    return found
+
+
+def _ingest(study: Study, table: str, said: Progress) -> Ingested:
+    """One table from the cache or from its files; it may be without rows."""
     _refuse_remote(study, table)
     _refuse_nameless(study, table)
     if study.engine.intake == "cluster":
@@ -87,11 +128,6 @@ def ingest(study: Study, table: str, *, progress: Progress | None = None) -> Ing
             return _build(study, table, folder, remembered, said)
     except OSError as error:
         raise IntakeError(_disk(error, folder)) from error
-
-
-def ingest_all(study: Study, *, progress: Progress | None = None) -> dict[str, Ingested]:
-    """Take in all tables of a study; see `ingest`."""
-    return {table: ingest(study, table, progress=progress) for table in study.tables}
 
 
 def _refuse_remote(study: Study, table: str) -> None:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from helpers.intake.cache import FILES, VERSION, sha256_of, write_manifest
 from helpers.intake.checks import Rules
-from helpers.intake.errors import IntakeError
+from helpers.intake.errors import ABSENT, IntakeError
 from helpers.intake.files import LINE_BITS, CsvFile
 from helpers.intake.layout import first_row_is_data, layout_of
 from helpers.intake.ledger import BLANK, CODE, CONTINUATION, HEADER, Ledger
@@ -216,7 +216,7 @@ class TableBuild:
             raise IntakeError(
                 f"{self.table}: {rows} rows were written, which is not the number accepted. Nothing is used."
             )
-        if not rows:
+        if not rows and any(i["rejects"] for i in inputs):
             raise IntakeError(self._nothing(inputs))
         return {
             "table": self.table,
@@ -228,7 +228,7 @@ class TableBuild:
             "delimiter": self.given.delimiter,
             "rows": rows,
             "columns": [c for c in self.contract.names if any(c in f.columns for f in files)],
-            "notes": self._notes(files),
+            "notes": [*self._notes(files), *([] if rows else [ABSENT])],
             "duplicates": {"policy": self.given.duplicates, "exact": doubles["exact"], "key": doubles["key"]},
             "files": {name: sha256_of(self.folder / name) for name in FILES},
         }
@@ -259,8 +259,6 @@ class TableBuild:
         for each in inputs:
             reasons.update(each["rejects"])
         names = ", ".join(i["path_name"] for i in inputs)
-        if not reasons:
-            return f"{names}: the file has a header but no rows. Check that it was copied whole."
         said = "; ".join(f"{n} × {reason}" for reason, n in reasons.most_common())
         window = f"{self.study.window.start} … {self.study.window.end}, {self.study.time_zone}"
         return (

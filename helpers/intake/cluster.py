@@ -36,7 +36,7 @@ from helpers.intake.cache import (
 )
 from helpers.intake.cluster_files import Listed, head_of, last_line, listed, same_name
 from helpers.intake.cluster_parts import BOM, REJECT, ROW, TALLY, Parser, Source, block_of
-from helpers.intake.errors import IntakeError
+from helpers.intake.errors import ABSENT, IntakeError
 from helpers.intake.files import LINE_BITS
 from helpers.intake.parquet_files import ParquetFile, ParquetFlight, sources_in
 from helpers.intake.preflight import Preflight
@@ -52,6 +52,7 @@ LEDGER_ROWS = 100_000
 MOST_BAD = 0.001
 """A larger share of lines that are not UTF-8 says that the file is in another encoding."""
 ROWS_PER_FILE = 4_000_000
+SPARK = "read through Spark: line numbers hold, byte offsets are not kept"
 
 
 def ingest_on_cluster(study: Study, table: str, said: Callable[[str, float], None]) -> tuple[Any, ...]:
@@ -410,7 +411,7 @@ class _Build:
         inputs = [self.build._account(t, counts.get(t.name, {}), doubles) for t in tallies.values()]
         if sum(i["accepted"] for i in inputs) != rows:
             raise IntakeError(f"{self.table}: {rows} rows were written, which is not the number accepted.")
-        if not rows:
+        if not rows and any(i["rejects"] for i in inputs):
             raise IntakeError(self.build._nothing(inputs))
         manifest = {
             "table": self.table,
@@ -423,7 +424,7 @@ class _Build:
             "delimiter": self.given.delimiter,
             "rows": rows,
             "columns": [c for c in self.contract.names if any(c in f.columns for f in files)],
-            "notes": [*self.build._notes(files), "read through Spark: line numbers hold, byte offsets are not kept"],
+            "notes": [*self.build._notes(files), SPARK, *([] if rows else [ABSENT])],
             "duplicates": {"policy": self.given.duplicates, "exact": doubles["exact"], "key": doubles["key"]},
             "files": {FILES[1]: sha256_of(self.folder / FILES[1])},
         }

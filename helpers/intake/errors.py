@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+ABSENT = "the file has a header but no rows; it counts as absent"
+"""What is said of a table without rows that its study can do without."""
+
 
 class IntakeError(ValueError):
     """Input that cannot be taken in: file, line, column, value and what to do about it, in one message."""

@@ -6,11 +6,12 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from helpers.intake import Ingested
+from helpers.intake.errors import ABSENT
 from helpers.report.collection import Notebook
 from helpers.study import ROOT, Study
 
@@ -28,17 +29,23 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Data:
-    """The verified tables of a study: one hash, and the account of every input line."""
+    """The verified tables of a study: one hash, the account of every input line, the tables without rows."""
 
     data_hash: str
     inputs: list[dict[str, Any]]
+    empty: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, ingested: dict[str, Ingested]) -> Data:
         """From what intake returns; the hash is the one that a notebook prints."""
         joined = "".join(f"{name}{ingested[name].data_hash}" for name in sorted(ingested))
         inputs = [_ordered(entry) for found in ingested.values() for entry in found.manifest["inputs"]]
-        return cls(hashlib.sha256(joined.encode()).hexdigest(), inputs)
+        empty = [name for name, found in ingested.items() if not found.rows]
+        return cls(hashlib.sha256(joined.encode()).hexdigest(), inputs, empty)
+
+    def absent(self) -> list[str]:
+        """One sentence a table without rows."""
+        return [f"{name}: {ABSENT}." for name in self.empty]
 
     def lines(self) -> list[tuple[str, str]]:
         """One (table, account) an input: rows in = rows out + rejects by reason."""

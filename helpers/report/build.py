@@ -116,7 +116,10 @@ def make_reports(
     plans = make_plans(study, only=only, sets=sets)
     target = (output or REPORTS).absolute() / study.name
     cache = CACHE / study.name
-    with publish.one_at_a_time(cache / "reports.lock", study.name):
+    with (
+        publish.one_at_a_time(cache / "reports.lock", study.name),
+        publish.one_at_a_time(publish.lock_file(target), study.name),
+    ):
         publish.recover(target)
         _sweep(cache)
         from helpers.report.demo import ensure_demo, is_demo
@@ -211,7 +214,7 @@ class _Build:
         from helpers.answerability import missing_tables
 
         name = plan.notebook.name
-        absent = missing_tables(name, list(self.study.tables))
+        absent = missing_tables(name, list(self.tables))
         if absent:
             tables = f"table{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
             return self._entry(plan, "skipped", f"needs the {tables}, which this study does not bring")
@@ -316,8 +319,9 @@ class _Build:
 def opened(study: Study, ingested: dict) -> dict[str, Any]:
     """The verified tables, to be asked through Ibis."""
     from helpers.engine import connect
+    from helpers.intake import with_rows
 
-    return connect(study.engine, {name: i.data for name, i in ingested.items()})
+    return connect(study.engine, {name: i.data for name, i in with_rows(ingested).items()})
 
 
 def assessed(study: Study, tables: dict[str, Any], ingested: dict, data: Data) -> Any:

@@ -72,7 +72,7 @@ def check_study(study_file: str, *, say: Say) -> None:
     for entry in data.inputs:
         say(f"{entry['table']:<12} {entry['path_name']}: {account_line(entry)}")
     assessment = assessed(study, opened(study, ingested), ingested, data)
-    for text in assessment.warnings:
+    for text in [*assessment.warnings, *data.absent()]:
         say(f"! {text}")
     say(as_text(assessment.table(), "What these data can answer"))
     say(f"Next: python run.py reports {study_file}")

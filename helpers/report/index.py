@@ -53,7 +53,7 @@ def render_index(
             study_title=study.title,
             window=f"{window(study)} ({study.time_zone})",
             summary=f"{done} of {len(cards)} notebooks answer their question on these data.{told}",
-            warnings=warnings,
+            warnings=[*warnings, *data.absent()],
             cards=cards,
             accounting=Markup(_table(accounting(data), "The account of every input line")),
             answers=Markup(_table(answers, "One row a question", rows=200)) if len(answers) else "",
@@ -80,7 +80,8 @@ def accounting(data: Data) -> pd.DataFrame:
             "continuation": i.get("continuation", 0),
             "accepted": i["accepted"],
             "rejected": sum(i["rejects"].values()),
-            "reasons": ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in i["rejects"].items()) or "none",
+            "reasons": ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in i["rejects"].items())
+            or ("no rows: the table counts as absent" if i["table"] in data.empty else "none"),
         }
         for i in data.inputs
     ]

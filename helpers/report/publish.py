@@ -79,6 +79,11 @@ def staging_folder(target: Path) -> Path:
     return target.parent / f".{target.name}.new"
 
 
+def lock_file(target: Path) -> Path:
+    """The lock of a report's folder, beside it: runs with caches of their own may share one output."""
+    return target.parent / f".{target.name}.lock"
+
+
 def publish(target: Path, *, gone: list[str]) -> None:
     """Move the staged report into its place.
 

@@ -105,6 +105,33 @@ def test_all_files_of_the_interface_are_there_and_clean(make: Callable[..., Repo
     assert all(faults(text, trusted=[page_script()]) == [] for text in texts)
 
 
+def test_runs_with_caches_of_their_own_do_not_share_an_output_at_one_time(
+    make: Callable[..., Report], kernel: Kernel, corner: Path
+) -> None:
+    lock = publish.lock_file(corner.parent / "out" / "corner")
+    with (
+        publish.one_at_a_time(lock, "corner"),
+        pytest.raises(publish.Busy, match="Another run works on the study 'corner'"),
+    ):
+        make()
+    assert kernel.runs == [] and len(make().entries) == 3
+
+
+def test_a_table_without_rows_counts_as_absent_and_the_front_page_says_it(
+    make: Callable[..., Report], kernel: Kernel, corner: Path
+) -> None:
+    heads = {"orders": "order_id,user_id,item_id,category_id,quantity,unit_price,discount,timestamp\n"}
+    heads |= {"campaigns": "campaign_id,channel,objective,starts_at,ends_at,unit_cost,randomised\n"}
+    heads |= {"assignments": "campaign_id,user_id,arm,assigned_at\n"}
+    for table, head in heads.items():
+        (corner.parent / f"{table}.csv").write_text(head, encoding="utf-8")
+    tables = "".join(f"  {table}: {{path: {table}.csv}}\n" for table in heads)
+    corner.write_text(corner.read_text(encoding="utf-8") + tables, encoding="utf-8")
+    report = make()
+    assert [e["status"] for e in report.entries] == ["rendered", "rendered", "skipped"]
+    assert "orders: the file has a header but no rows; it counts as absent." in files(report)["index.html"].decode()
+
+
 def test_a_second_run_does_nothing_and_a_change_runs_what_it_touches(
     make: Callable[..., Report], kernel: Kernel, corner: Path
 ) -> None:
