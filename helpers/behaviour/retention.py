@@ -292,6 +292,12 @@ def _curve(
     if table.empty:
         return missing(CURVE, "the log ends before anybody could return")
     table = add_rate(table, successes="returned", trials="users", name="retention_rate", level=level)
+    return _without_few(table, min_cell)
+
+
+def _without_few(table: pd.DataFrame, min_cell: int) -> pd.DataFrame:
+    """No number of fewer users: neither of those who could be observed nor of those who returned."""
+    table = hide_small(table, count="users", min_cell=min_cell, values=[])
     return hide_small(table, count="returned", min_cell=min_cell, values=RATE)
 
 
@@ -380,7 +386,7 @@ def ranges(
         rows.append((f"{first}–{last}", first, last, int(could), int(gaps.users[inside].sum())))
     table = pd.DataFrame(rows, columns=columns[:5])
     table = add_rate(table, successes="returned", trials="users", name="retention_rate", level=level)
-    return hide_small(table, count="returned", min_cell=min_cell, values=RATE)
+    return _without_few(table, min_cell)
 
 
 def by_return_event(

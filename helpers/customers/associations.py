@@ -223,7 +223,8 @@ def associate(
     Returns
     -------
     Associations
-        `table`: one row a pair, strongest evidence first: tag, outcome, measure (as in `MEASURES`), users, strength
+        `table`: one row a pair, strongest evidence first: tag, outcome, measure (as in `MEASURES`), users (missing
+        where they are too few for a test: the group may be too small to be shown), strength
         (−1…1; V and correlation ratio 0…1), chance_high (95 % of the shuffled strengths are below, in absolute value),
         p_value, p_holm and p_bh (corrected over all tests of the table), p_shuffled ((1 + shuffles at least as
         strong) ÷ (1 + shuffles)), reason (why there is no number).
@@ -272,7 +273,7 @@ def _one(tag: pd.Series, y: np.ndarray, deal: np.ndarray, scale: str, least_user
     measure = MEASURES[scale, "yes-no" if np.isin(y, (0, 1)).all() else "number"]
     row, none = {"measure": measure, "users": len(tag)}, np.full(deal.shape[1] - 1, np.nan)
     if len(tag) < max(least_users, 4):
-        return row | {"reason": f"fewer than {max(least_users, 4)} users have the tag"}, none
+        return row | {"users": None, "reason": f"fewer than {max(least_users, 4)} users have the tag"}, none
     if tag.nunique() < 2 or np.ptp(y) == 0:
         return row | {"reason": "the tag or the outcome is the same for all"}, none
     strength = _strengths(tag, y, deal, measure)
@@ -287,6 +288,7 @@ def _one(tag: pd.Series, y: np.ndarray, deal: np.ndarray, scale: str, least_user
 def _corrected(table: pd.DataFrame, shuffled: np.ndarray) -> Associations:
     numbers = ["strength", "chance_high", "p_value", "p_holm", "p_bh", "p_shuffled"]
     table = table.astype(dict.fromkeys(numbers, "float64"))
+    table["users"] = table["users"].astype("Int64" if table["users"].hasnans else "int64")
     tested = table["p_value"].notna()
     if tested.any():
         p = table.loc[tested, "p_value"].to_numpy()

@@ -139,6 +139,16 @@ def test_days_without_rows_are_missing_and_small_days_hidden():
     assert early_warning.daily(measured(log), window=WINDOW, min_cell=2).pv.fillna(-1).tolist() == [2, -1, -1]
 
 
+def test_few_buyers_of_many_users_are_hidden_and_the_rest_of_the_day_is_shown():
+    rows = [(u, 1, "pv", DAY * day) for day in range(3) for u in range(4)]
+    rows += [(u, 1, "buy", DAY * day) for day, buyers in enumerate((3, 0, 2)) for u in range(buyers)]
+    log = pd.DataFrame(rows, columns=["user_id", "item_id", "behavior", "second"]).assign(category_id=1)
+    log = complete(log.assign(timestamp=START + log.second).drop(columns="second"))
+    table = early_warning.daily(measured(log), window=WINDOW, min_cell=3)
+    assert table.users.tolist() == [4, 4, 4] and table.buy.tolist() == [3, 0, 2]
+    assert table.buyers.fillna(-1).tolist() == [3, 0, -1] and table.conversion.fillna(-1).tolist() == [0.75, 0, -1]
+
+
 # History --------------------------------------------------------------------------------------------------------------
 
 

@@ -289,6 +289,17 @@ def test_few_returned_users_are_not_shown():
     assert table.returned.tolist() == [None, None, 10, None] and table.users.tolist() == [20] * 4
 
 
+def test_few_users_who_could_be_observed_are_not_shown():
+    early, late = [(u, d) for u in range(9) for d in (0, 20)], [(u, DAYS - 5) for u in range(10, 40)]
+    found = days_of(log_of([*early, *late]))
+    for table in (
+        retention.by_return_event(found, who="seen", events=("any",), brackets="1-2, 15-28", min_cell=10),
+        retention.classic(back(log_of([*early, *late])), min_cell=10).iloc[[0, -1]],
+    ):
+        assert table.users.tolist() == [39, None] and table.returned.tolist() == [None, None]
+        assert table.retention_rate.isna().all()
+
+
 @pytest.mark.parametrize("rows", [[("A", 0)], [("A", DAYS - 1)], [("A", 0), ("A", 1)], [("A", 5), ("B", 5)]])
 @pytest.mark.parametrize("min_cell", [1, 10])
 def test_one_action_is_enough_for_every_table(rows, min_cell):

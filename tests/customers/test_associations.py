@@ -194,6 +194,7 @@ def test_what_cannot_be_tested_says_why():
     table = associate(tags, outcomes.assign(spend=0.0), scales=SCALES, seed=1).table.set_index(["tag", "outcome"])
     assert table.loc[("word", "bought"), "reason"] == "the tag or the outcome is the same for all"
     assert table.loc[("number", "bought"), "reason"] == "fewer than 30 users have the tag"
+    assert table["users"].isna().tolist() == [r.startswith("fewer") for r in table["reason"]]  # nine people stay hidden
     assert table["p_holm"].notna().sum() == 1
 
 
