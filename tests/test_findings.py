@@ -209,3 +209,8 @@ def test_the_folder_of_the_results_is_made_as_deep_as_needed(tmp_path: Path) -> 
     findings.add("people", 2, unit="people", text="{value:.0f}")
     findings.table("t", pd.DataFrame({"n": [1]}), "T")
     assert {f.name for f in (tmp_path / "a" / "b").iterdir()} >= {"findings.json", "t.csv"}
+
+
+def test_the_file_of_findings_can_be_read_in_any_language(tmp_path: Path) -> None:
+    Findings("x", tmp_path).add("k", 1, unit="份额", text="市场份额 {value}")
+    assert '"市场份额 1"' in (tmp_path / "findings.json").read_text(encoding="utf-8")

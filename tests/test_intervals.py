@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from helpers.intervals import IntervalError, add_rate, add_rate_by_cluster, newcombe, poisson_interval, rate, wilson
+from helpers.intervals import (
+    IntervalError,
+    add_rate,
+    add_rate_by_cluster,
+    coverage,
+    newcombe,
+    poisson_interval,
+    rate,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -118,3 +127,7 @@ def test_one_visit_has_a_rate_and_none_has_not():
 def test_the_count_that_is_wrong_is_named_not_its_neighbour(x, n, told):
     with pytest.raises(IntervalError, match=rf"(?<![\d-]){told}\b"):
         wilson(x, n)
+
+
+def test_what_is_certain_is_covered_at_the_end_of_its_interval():
+    assert coverage([0.0, 1.0], [1, 10]).coverage_rate.tolist() == [1.0] * 4

@@ -145,6 +145,20 @@ def test_coarser_traces_single_out_fewer(crowd: pd.DataFrame) -> None:
     assert rough["singled_out_share"].iloc[0] <= coarse <= fine and "2 most frequent" in rough["item"].iloc[0]
 
 
+def test_rare_things_are_one_place_together() -> None:
+    log = pd.DataFrame({"user_id": [1, 2, 3, 4], "item_id": [7, 7, 8, 9], "category_id": 1, "behavior": "pv"})
+    events = as_events(log.assign(timestamp=1511539200))
+    # users 3 and 4 are alone with items 8 and 9; where only item 7 has a name, they share the place 'other'
+    shares = [unicity(events, points=1, top=top)["singled_out_share"].iloc[0] for top in (None, 1, 2)]
+    assert shares == [0.5, 0.0, 0.5]
+
+
+def test_how_many_are_looked_at_first_does_not_matter(crowd: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = unicity(as_events(crowd), points=(2, 3))
+    monkeypatch.setattr(privacy, "FIRST_LOOK", 1)
+    pd.testing.assert_frame_equal(unicity(as_events(crowd), points=(2, 3)), whole)
+
+
 def test_the_seed_decides(crowd: pd.DataFrame) -> None:
     first, again = (unicity(as_events(crowd), points=2, sample=20, seed=4) for _ in range(2))
     pd.testing.assert_frame_equal(first, again)

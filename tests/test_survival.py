@@ -103,3 +103,8 @@ def test_negative_times_are_refused():
         kaplan_meier(counts([-1], [2]))
     with pytest.raises(SurvivalError, match="share 1 is not between"):
         quantile(kaplan_meier(counts([1], [2])), share=1)
+
+
+def test_when_all_go_at_once_nothing_bounds_survival_from_above():
+    curve = kaplan_meier(counts([3, 3], []))
+    assert curve[["survival", "ci_low", "ci_high"]].to_numpy().tolist() == [[0.0, 0.0, 1.0]]

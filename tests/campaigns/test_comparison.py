@@ -140,6 +140,12 @@ def test_ratio_interval_covers_where_the_naive_one_does_not():
     assert naive / 400 < 0.85
 
 
+def test_a_ratio_counts_people_without_visits():
+    users = two_arms([0, 0, 0], [0, 0, 0], orders=[0, 1, 1, 0, 2, 2], visits=[0, 2, 4, 0, 3, 3])
+    row = ratio_difference(users, numerator="orders", denominator="visits").iloc[0]
+    assert (row["mean"], row.control_mean) == pytest.approx((4 / 6, 2 / 6))
+
+
 def test_ratio_degenerate():
     users = two_arms([0, 1], [1, 1], visits=[1, 1, 0, 0])
     assert "denominator is 0" in ratio_difference(users, numerator="spend", denominator="visits").attrs["reason"]

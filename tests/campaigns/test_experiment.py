@@ -158,6 +158,17 @@ def test_estimate_of_a_table():
     assert experiment.estimate(missing(["arm", "profit"], "no margins"), value="profit").reason == "no margins"
 
 
+def test_arms_that_differ_without_a_campaign_raise_the_alarm():
+    def shop(users, *, effect, seed):
+        table = pd.DataFrame({"arm": ["control", "x"] * 20, "y0": [0.0, 9.0 * seed, 2.0, 2 + 9.0 * seed] * 10})
+        table["y1"] = table.y0 + 1
+        return table.assign(spend=table.y0.where(table.arm == "control", table.y1))
+
+    study = experiment.coverage_study(shop, experiments=2, users=40, effect=1.0, seed=0)
+    assert study.aa_alarm.tolist() == [False, True] and study.covered.tolist() == [True, False]
+    assert study.truth.tolist() == [1.0, 1.0] and study.difference.tolist() == pytest.approx([1.0, 10.0])
+
+
 def test_coverage_needs_experiments_and_buyers():
     with pytest.raises(ExperimentError, match="experiments"):
         experiment.coverage_study(simulate_experiment, experiments=0)

@@ -100,6 +100,11 @@ def test_counts_are_logged_and_scaled_by_hand():
     assert s.prepare(users, columns=["pv"], log=False, scale="none").z["pv"].tolist() == users["pv"].tolist()
 
 
+def test_a_feature_that_is_used_has_no_reason_against_it():
+    steps = s.prepare(pd.DataFrame({"pv": [0, 1, 3], "buy": [2, 2, 2]}), columns="pv, buy").steps
+    assert steps["used"].tolist() == [True, False] and steps["reason"].tolist() == ["", "the same for all users"]
+
+
 def test_ratios_move_to_the_average_by_hand():
     # all together 6 of 60: 0.1; with 20 views of the average each: 2 of 20, 3 of 30, 7 of 70 → all 0.1
     users = pd.DataFrame({"cart": [0, 1, 5], "pv": [0, 10, 50], "cart_rate": [None, 0.1, 0.1]})

@@ -60,6 +60,12 @@ def test_a_flipped_bit_is_found_and_the_table_rebuilt(name, study):
         )
 
 
+def test_a_manifest_is_in_the_order_of_its_keys(study):
+    text = (ingest(study, "events").data.parent / "manifest.json").read_text(encoding="utf-8")
+    manifest = json.loads(text)
+    assert list(manifest) == sorted(manifest) and list(manifest["inputs"][0]) == sorted(manifest["inputs"][0])
+
+
 def test_a_missing_file_is_rebuilt(study):
     result = ingest(study, "events")
     result.rejects.unlink()
@@ -100,6 +106,7 @@ def test_left_temporaries_are_swept_and_nothing_else(study, cache):
     folder.mkdir(parents=True)
     left, other = new_temporary(folder, "events"), folder / "pseudonym.key"
     other.write_bytes(b"secret")
+    (folder / f"{left.name}-file").touch()  # cannot be removed as a folder: it stands in nobody's way
     ingest(study, "events")
     assert not left.exists() and other.read_bytes() == b"secret"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.report.gate import faults
+from helpers.report.gate import faults, machine_words
 from helpers.study import ROOT
 
 
@@ -65,3 +65,18 @@ def test_these_may_pass(part: str) -> None:
 
 def test_words_of_the_machine_stop_a_page() -> None:
     assert faults("<p>from build-host-7</p>", words=["build-host-7"]) == ["a word that tells of this machine"]
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [("web-01", True), ("db-01", False), ("workstatio", True), ("workstati", False), ("shop-server-of-li", True)],
+)
+def test_a_host_is_told_by_a_name_that_is_no_plain_word(monkeypatch, host: str, told: bool) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: host)
+    assert (host in machine_words()) is told
+
+
+@pytest.mark.parametrize(("value", "told"), [("k7-92xQ4", True), ("k7-92xQ", False)])
+def test_a_secret_of_eight_characters_is_one(monkeypatch, value: str, told: bool) -> None:
+    monkeypatch.setenv("SHOP_API_KEY", value)
+    assert bool(faults(f"<p>{value}</p>")) is told

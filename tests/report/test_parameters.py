@@ -151,3 +151,8 @@ def test_choices_have_a_meaning_too() -> None:
 def test_a_long_value_is_cut_to_sixty_signs(length: int, shown: int) -> None:
     text = _short("x" * length)
     assert len(text) == shown and text.endswith("..." if length > 58 else "x'")
+
+
+def test_text_of_several_words_is_plain_text() -> None:
+    declared = read_parameters('word: str = ""  # a word')
+    assert merge("20_traffic", declared, from_study={"word": "a b~"})["word"] == "a b~"

@@ -107,3 +107,11 @@ def test_signs_that_act_unseen_are_shown_on_pages_and_stay_in_tables(tmp_path: P
     stage(tmp_path / "demo", a_html="a\u202eb", a_csv="a\u202eb")
     staged = read(publish.staging_folder(tmp_path / "demo"))
     assert "\u202e" not in staged["a.html"] and staged["a.csv"] == "a\u202eb"
+
+
+def test_a_file_is_whole_when_it_is_flushed_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    monkeypatch.setattr(publish.os, "fsync", lambda number: sizes.append(os.fstat(number).st_size))
+    publish.write(tmp_path, "a.html", "12345")
+    publish.copy(tmp_path / "a.html", tmp_path / "new", "b.html")
+    assert sizes == [5, 5]
