@@ -29,9 +29,16 @@ def test_instants_agree_with_the_standard_library(moment: datetime, offset: int,
 
 @pytest.mark.parametrize(
     "text",
-    ["2017-11-25T24:00:00Z", "2017-11-25T23:60:00Z", "2017-11-25T23:00:60Z", "2017-11-25T23:00:00+19:00"]
-    + ["2017-11-25T23:00:00+08:60", "2017-02-29T00:00:00Z", "2017-11-25T23:00:00"],
-)  # fmt: skip
+    [
+        "2017-11-25T24:00:00Z",
+        "2017-11-25T23:60:00Z",
+        "2017-11-25T23:00:60Z",
+        "2017-11-25T23:00:00+19:00",
+        "2017-11-25T23:00:00+08:60",
+        "2017-02-29T00:00:00Z",
+        "2017-11-25T23:00:00",
+    ],
+)
 def test_instants_that_are_none(text: str) -> None:
     assert [part.tolist() for part in parse_iso(pa.array([text]))] == [[0], [False]]
 
