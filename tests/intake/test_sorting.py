@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.intake import sorting
-from helpers.intake.sorting import Sorter, cuts_of, sorted_rows
+from helpers.intake.sorting import Sorter, cuts_of, deal, same_as_before, sorted_rows
 
 NUMBERS = st.one_of(st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1))
 TEXTS = st.one_of(st.none(), st.sampled_from(["", "a", "é", "智", "𝄞"]), st.text(max_size=3))
@@ -62,3 +62,39 @@ def test_one_value_in_all_rows_is_dealt_by_the_next_key(tmp_path, monkeypatch):
     sorter.add(sorter.deal(table_of(rows)))
     parts = [sorted_rows(part, sorter.by)["_at"].to_pylist() for part in sorter.ranges()]
     assert [i for part in parts for i in part] == list(range(499, -1, -1)) and max(map(len, parts)) <= 40
+
+
+def test_cuts_deal_a_sample_into_equal_parts(monkeypatch):
+    for name, value in {"RANGE_ROWS": 10, "MEMORY_ROWS": 30, "MOST_RANGES": 5}.items():
+        monkeypatch.setattr(sorting, name, value)
+    sample = pa.array([None, *range(20)])
+    assert cuts_of(sample, 31) == [5, 10, 15] and cuts_of(sample, 41) == [4, 8, 12, 16]
+    assert cuts_of(sample, 1000) == [4, 8, 12, 16] and cuts_of(sample, 30) == cuts_of(sample[:1], 1000) == []
+
+
+@pytest.mark.parametrize("kind", [str, int])
+def test_a_cut_opens_its_range_and_gaps_go_first(kind):
+    keys = [None if k is None else kind(k) for k in (30, 19, None, 20, 10, 9)]
+    parts = deal(pa.table({"k": keys, "row": range(6)}), "k", [kind(10), kind(20)])
+    # as texts '9' comes after '20'
+    expected = {int: [(0, [2, 5]), (1, [1, 4]), (2, [0, 3])], str: [(0, [2]), (1, [1, 4]), (2, [0, 3, 5])]}
+    assert [(at, part["row"].to_pylist()) for at, part in parts] == expected[kind]
+
+
+def test_rows_that_come_after_a_spill_are_kept(tmp_path):
+    part = sorting._Range(tmp_path / "part", SCHEMA)
+    rows = table_of([(n, "a", None, 0.0) for n in range(5)])
+    for first, spilled in ((0, True), (2, True), (4, False)):
+        part.add(rows.slice(first, 2))
+        if spilled:
+            part.spill()
+    part.seal()
+    assert [n for piece in part.pieces() for n in piece["n"].to_pylist()] == [0, 1, 2, 3, 4] and part.rows == 5
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 1), st.sampled_from([None, "", "a"]), st.none(), st.just(0.0)), max_size=9)
+)
+def test_repeated_rows_are_those_of_python(rows):
+    same = [i > 0 and rows[i] == rows[i - 1] for i in range(len(rows))]
+    assert same_as_before(table_of(rows), ["n", "t", "b", "f"]).tolist() == same
