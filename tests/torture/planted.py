@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import copy
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,19 +17,29 @@ COUNT = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mul
 
 @dataclass(frozen=True)
 class Site:
-    """One fault: its number in the module, what it does, the line and the function."""
+    """One fault: its number in the module, where it is, the line as written, and the change in words."""
 
     number: int
-    operator: str
     line: int
     function: str
+    text: str
+    change: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names the fault as long as its own line stays as it is."""
+        return self.function, self.text, self.change
 
 
 def sites(source: str) -> list[Site]:
     """All faults that can be planted in a module, in the order of its text."""
-    return [
-        Site(n, operator, line, function) for n, (operator, line, function, _) in enumerate(_all(ast.parse(source)))
-    ]
+    lines, seen, found = source.splitlines(), Counter(), []
+    for number, (change, line, function, _) in enumerate(_all(ast.parse(source))):
+        text = lines[line - 1].strip()
+        seen[key := (function, text, change)] += 1
+        nth = f" (no. {seen[key]})" if seen[key] > 1 else ""
+        found.append(Site(number, line, function, text, change + nth))
+    return found
 
 
 def mutated(source: str, number: int) -> str:
@@ -42,8 +54,16 @@ def mutated(source: str, number: int) -> str:
 
 def _all(tree: ast.Module) -> Iterator[tuple]:
     for node, function in _code(tree, ""):
-        for operator, plant in _faults(node):
-            yield operator, node.lineno, function, plant
+        for which, (operator, plant) in enumerate(_faults(node)):
+            yield f"{operator}: {_shown(node, which)}", node.lineno, function, plant
+
+
+def _shown(node: ast.AST, which: int) -> str:
+    """The expression before and after, cut."""
+    changed = copy.deepcopy(node)
+    list(_faults(changed))[which][1]()
+    before, after = (ast.unparse(ast.fix_missing_locations(n)).split("\n")[0] for n in (node, changed))
+    return f"{before[:60]} → {after[:60]}"
 
 
 def _code(node: ast.AST, function: str) -> Iterator[tuple[ast.AST, str]]:
