@@ -6,16 +6,21 @@ Unicity says how many people a few points of their trace single out (de Montjoye
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from helpers.engine import as_table, hold
 from helpers.intervals import wilson
 
 HIDDEN = "hidden"
 """The column that `suppress` adds: why a row shows no numbers."""
 TIME_UNITS = {"day": "D", "week": "W", "month": "M"}
+FIRST_LOOK = 1_000
+"""Among so many users another holder of drawn points is looked for first."""
 UNICITY = (
     "points",
     "item",
@@ -216,32 +221,63 @@ def unicity(
         raise PrivacyError(f"item {item!r}, time_unit {time_unit!r}: take item_id or category_id, and day, week, month")
     if not wanted or min(wanted) < 1 or max(wanted) > 10:
         raise PrivacyError(f"points {points!r}: take numbers from 1 to 10")
-    trace = _trace(events, item, time_unit, top)
-    rows = [_exact(trace) if k == 1 else _sampled(trace, k, sample, seed) for k in wanted]
+    log = events.select("user_id", "day", thing=events[item])
+    points = _points(log, time_unit, top)
+    people = log.select("user_id").distinct().order_by("user_id").execute()["user_id"]
+    drawn = {k: _draw(points, people, k, sample, seed) for k in wanted if k > 1 and len(people)}
+    shared = _shared(points, people, drawn)
+    rows = [_sampled(drawn.get(k), shared.get(k, 0)) if k > 1 else _exact(points, len(people)) for k in wanted]
     table = pd.DataFrame(rows).assign(points=wanted, item=item, time_unit=time_unit)
     if top is not None:
         table["item"] = f"{item}, the {top} most frequent"
     return table[list(UNICITY)]
 
 
-def _trace(events: ir.Table, item: str, time_unit: str, top: int | None) -> ir.Table:
-    """One row a user and point: user_id, place, time."""
-    place = events[item].cast("string")
+@dataclass(frozen=True)
+class _Points:
+    """The rows of a log (user_id, day, thing), and how a row's point is called: by place and time.
+
+    `cells`: one row a thing and day, with place and time of its point and its first and last user by id. Held.
+    """
+
+    log: ir.Table
+    cells: ir.Table
+    often: list | None
+    time_unit: str
+
+    def of(self, users: ir.Table) -> ir.Table:
+        """One row a point of these users: user_id, place, time."""
+        rows = _named(self.log.semi_join(users, "user_id"), self.time_unit, self.often)
+        return rows.select("user_id", "place", "time").distinct()
+
+
+def _points(log: ir.Table, time_unit: str, top: int | None) -> _Points:
+    cells = log.group_by("thing", "day").agg(n=log.count(), first=log.user_id.min(), last=log.user_id.max())
+    cells, often = hold(cells), None
     if top is not None:
-        often = events.group_by(place=place).agg(n=ibis._.count())
-        often = often.order_by(often.n.desc(), often.place).limit(top).select(kept="place")
-        events = events.mutate(place=place).left_join(often, ibis._.place == often.kept)
-        place = events.kept.fill_null("other")
-    time = events.day.truncate(TIME_UNITS[time_unit])
-    return events.select(user_id=events.user_id, place=place, time=time.cast("date")).distinct()
+        places = cells.group_by(place=cells.thing.cast("string")).agg(n=cells.n.sum())
+        often = places.order_by(places.n.desc(), places.place).limit(top).execute()["place"].tolist()
+    return _Points(log, _named(cells, time_unit, often), often, time_unit)
 
 
-def _exact(trace: ir.Table) -> dict:
-    holders = trace.group_by("place", "time").agg(holders=ibis._.count())
-    own = trace.join(holders, ["place", "time"])
-    users = own.group_by("user_id").agg(share=(own.holders == 1).cast("float64").mean())
-    found = users.agg(users=users.count(), share=users.share.mean()).execute().iloc[0]
-    return _row(int(found["users"]), None if pd.isna(found["share"]) else float(found["share"]), "exact")
+def _named(table: ir.Table, time_unit: str, often: list | None) -> ir.Table:
+    """With place and time of the point that a thing and a day are."""
+    time = table.day.cast("date")
+    time = time if time_unit == "day" else time.truncate(TIME_UNITS[time_unit]).cast("date")
+    place = table.thing.cast("string") if often else table.thing
+    return table.mutate(place=place.isin(often).ifelse(place, "other") if often else place, time=time)
+
+
+def _exact(points: _Points, users: int) -> dict:
+    """A point with one holder is found without a look at who holds it; only its holder's points are counted."""
+    held = points.cells.group_by("place", "time")
+    held = held.agg(first=points.cells["first"].min(), last=points.cells["last"].max())
+    alone = held.filter(held["first"] == held["last"]).group_by(user_id="first").agg(alone=ibis._.count())
+    alone = hold(alone)
+    own = points.of(alone).group_by("user_id").agg(points=ibis._.count())
+    shares = alone.join(own, "user_id")
+    total = shares.agg(share=(shares.alone / shares.points).sum()).execute()["share"].iloc[0]
+    return _row(users, (0.0 if pd.isna(total) else float(total)) / users if users else None, "exact")
 
 
 def _row(users: int, share: float | None, method: str, low: float | None = None, high: float | None = None) -> dict:
@@ -249,25 +285,45 @@ def _row(users: int, share: float | None, method: str, low: float | None = None,
     return {"users": users, "singled_out_share": share, **interval, "method": method}
 
 
-def _sampled(trace: ir.Table, k: int, sample: int, seed: int) -> dict:
-    drawn = _draw(trace, k, sample, seed)
-    users = int(drawn["draw"].nunique())
+def _sampled(drawn: pd.DataFrame | None, shared: int) -> dict:
+    users = 0 if drawn is None else int(drawn["draw"].nunique())
     if not users:
         return _row(0, None, "sample")
-    known = ibis.memtable(drawn.drop(columns="user_id"))
-    held = trace.join(known, ["place", "time"])
-    held = held.group_by("draw", "needed", "user_id").agg(n=ibis._.count())
-    by_draw = held.filter(held.n == held.needed).group_by("draw").agg(holders=ibis._.count())
-    alone = int(by_draw.filter(by_draw.holders == 1).count().execute())
+    alone = users - shared
     return _row(users, alone / users, "sample", *wilson(alone, users))
 
 
-def _draw(trace: ir.Table, k: int, sample: int, seed: int) -> pd.DataFrame:
+def _draw(points: _Points, people: pd.Series, k: int, sample: int, seed: int) -> pd.DataFrame:
     """k random own points of each of `sample` random users: draw, needed, user_id, place, time."""
     rng = np.random.default_rng([seed, k])
-    users = trace.select("user_id").distinct().order_by("user_id").execute()["user_id"]
-    chosen = users.iloc[np.sort(rng.permutation(len(users))[:sample])]
-    mine = trace.filter(trace.user_id.isin(chosen.tolist())).order_by("user_id", "place", "time").execute()
+    chosen = people.iloc[np.sort(rng.permutation(len(people))[:sample])]
+    mine = points.of(as_table(pd.DataFrame({"user_id": chosen})))
+    mine = mine.order_by("user_id", mine.place.cast("string"), "time").execute()
     mine = mine.assign(chance=rng.random(len(mine)), draw=mine.groupby("user_id").ngroup())
     drawn = mine.sort_values(["draw", "chance"]).groupby("draw").head(k).drop(columns="chance")
     return drawn.assign(needed=drawn.groupby("draw")["place"].transform("size"))
+
+
+def _shared(points: _Points, people: pd.Series, drawn: dict[int, pd.DataFrame]) -> dict[int, int]:
+    """How many draws of each number of points somebody else holds, too.
+
+    One other holder is enough. So few users are looked at first, and more only for the draws that are left.
+    """
+    if not drawn:
+        return {}
+    left = pd.concat([t.assign(k=k) for k, t in drawn.items()], ignore_index=True).rename(columns={"user_id": "owner"})
+    left = left.assign(draw=left.groupby(["k", "draw"]).ngroup(), point=left.groupby(["place", "time"]).ngroup())
+    draws = left.drop_duplicates("draw").set_index("draw")["k"]
+    known = points.cells.join(as_table(left), ["place", "time"])
+    known = hold(known.select("thing", "day", "draw", "needed", "owner", "point"))
+    found, begin, end = set(), 0, FIRST_LOOK
+    while begin < len(people) and len(found) < len(draws):
+        users = people.iloc[begin:end]
+        log = points.log.filter(points.log.user_id.between(users.iloc[0], users.iloc[-1]))
+        open_draws = as_table(pd.DataFrame({"draw": draws.index.difference(found)}))
+        held = log.join(known.semi_join(open_draws, "draw"), ["thing", "day"])
+        held = held.filter(held.user_id != held.owner).select("draw", "needed", "user_id", "point").distinct()
+        held = held.group_by("draw", "needed", "user_id").agg(n=ibis._.count())
+        found |= set(held.filter(held.n == held.needed).select("draw").distinct().execute()["draw"])
+        begin, end = end, end * 8
+    return draws[draws.index.isin(found)].value_counts().to_dict()

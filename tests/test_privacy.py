@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers import privacy
 from helpers.notebook import open_study
 from helpers.privacy import PrivacyError, suppress, unicity
 from tests.logs import as_events, random_log
