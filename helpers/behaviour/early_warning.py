@@ -1,10 +1,12 @@
 """Early warning: which day is out of the ordinary, by how much, and which part of the shop moved it.
 
-One pass over the events is enough: `measure`. History is judged by STL (cleveland1990) and the generalised ESD test
-(rosner1983), the running day by a CUSUM (page1954); `moved_parts` says where it came from. An alert is not a cause.
+One pass over the events gives all figures: `measure`. History is judged by STL (cleveland1990) and the generalised ESD
+test (rosner1983), the running day by a CUSUM (page1954); `moved_parts` says where it came from. An alert is not a cause.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
@@ -12,7 +14,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.tsa.seasonal import STL
 
-from helpers.behaviour.sessions import BehaviourError, check_choice, check_positive, count_behaviors
+from helpers.behaviour.sessions import BehaviourError, check_choice, check_positive
 from helpers.engine import hold
 from helpers.findings import missing
 from helpers.outliers import critical_values, first_run, generalised_esd, robust_scale
@@ -44,8 +46,21 @@ SHIFTS = ("day", "began", "days", "direction", "observed", "expected", "shift_sh
 # One pass over the events ---------------------------------------------------------------------------------------------
 
 
-def measure(events: ir.Table, *, orders: ir.Table | None = None) -> ir.Table:
-    """The one pass over the events: one row a day, user and category, in amounts that add up to every daily metric.
+@dataclass(frozen=True)
+class Measures:
+    """What the figures of all days are sums of.
+
+    `by_user`: one row a day and user with the columns of `measure`, held. `log`: the events (day, user_id, category_id,
+    behavior); `lines`: the order lines (day, user_id, category_id, orders, sales), or None. Ids have one type in all.
+    """
+
+    by_user: ir.Table
+    log: ir.Table
+    lines: ir.Table | None = None
+
+
+def measure(events: ir.Table, *, orders: ir.Table | None = None) -> Measures:
+    """The one pass over the events: what each user did on each day, in amounts that add up to every daily metric.
 
     Parameters
     ----------
@@ -56,40 +71,92 @@ def measure(events: ir.Table, *, orders: ir.Table | None = None) -> ir.Table:
 
     Returns
     -------
-    ibis Table
-        `day, user_id, category_id`, the counts `pv, fav, cart, buy`, and in fractions: `users` (the user's actions in
-        the category / all of the user's actions that day), `buyers` (the same of purchases), `orders` (lines of the
-        order in the category / all its lines), `sales` (price × quantity − discount). Computed once and held.
+    Measures
+        `by_user`, computed once and held, has `day, user_id`, the counts `pv, fav, cart, buy`, `users` (1 with an
+        action, else 0), `buyers` (1 with a purchase, else 0), `orders` (lines / all lines of their order) and `sales`
+        (price × quantity − discount).
 
     Examples
     --------
     >>> from helpers.engine import as_table
-    >>> log = as_table(pd.DataFrame({"user_id": 1, "item_id": [5, 5, 6], "category_id": [1, 1, 2],
-    ...     "behavior": ["pv", "buy", "pv"], "timestamp": [0, 1, 2], "day": pd.Timestamp("2017-11-25")}))
-    >>> measure(log).order_by("category_id").execute()[["category_id", "pv", "buy", "users", "buyers"]].round(2)
-       category_id  pv  buy  users  buyers
-    0            1   1    1   0.67     1.0
-    1            2   1    0   0.33     0.0
+    >>> log = as_table(pd.DataFrame({"user_id": [1, 1, 2], "category_id": [1, 1, 2], "behavior": ["pv", "buy", "pv"],
+    ...     "day": pd.Timestamp("2017-11-25")}))
+    >>> measure(log).by_user.order_by("user_id").execute()[["user_id", "pv", "buy", "users", "buyers"]]
+       user_id  pv  buy  users  buyers
+    0        1   1    1      1       1
+    1        2   1    0      1       0
     """
-    keys = ["day", "user_id", "category_id"]
-    table = events.group_by(keys).agg(**count_behaviors(events))
-    table = table.mutate(orders=ibis.literal(0).cast("float64"), sales=ibis.literal(0).cast("float64"))
+    log, lines = events.select("day", "user_id", "category_id", "behavior"), None
     if orders is not None:
-        table = ibis.union(*same_ids(table, _order_amounts(orders, keys)), distinct=False)
-        table = table.group_by(keys).agg(**{c: table[c].sum() for c in (*BEHAVIORS, "orders", "sales")})
-    table = hold(table)  # windows below read it more than once
-    user_day = ibis.window(group_by=["day", "user_id"])
-    actions = sum(table[b] for b in BEHAVIORS)
-    shares = {"users": actions / actions.sum().over(user_day).nullif(0)}
-    shares["buyers"] = table.buy / table.buy.sum().over(user_day).nullif(0)
-    return hold(table.mutate(**{name: share.fill_null(0) for name, share in shares.items()}))
+        lines = _order_lines(orders)
+        log, lines = _alike(log, lines)
+    table = log.group_by("day", "user_id").agg(**{b: log.count(where=log.behavior == b) for b in BEHAVIORS})
+    table = table.mutate(orders=ibis.literal(0.0), sales=ibis.literal(0.0))
+    if lines is not None:
+        bought = lines.group_by("day", "user_id").agg(orders=lines.orders.sum(), sales=lines.sales.sum())
+        bought = bought.mutate(**{b: ibis.literal(0).cast("int64") for b in BEHAVIORS})
+        table = ibis.union(*same_ids(table, bought), distinct=False)
+        amounts = {c: table[c].sum().cast(table[c].type()) for c in (*BEHAVIORS, "orders", "sales")}
+        table = table.group_by("day", "user_id").agg(**amounts)
+    acted = sum(table[b] for b in BEHAVIORS) > 0
+    table = table.mutate(users=acted.cast("int64"), buyers=(table.buy > 0).cast("int64"))
+    return Measures(hold(table), log, lines)
 
 
-def _order_amounts(orders: ir.Table, keys: list[str]) -> ir.Table:
-    lines = orders.mutate(whole=orders.count().over(ibis.window(group_by="order_id")))
-    paid = lines.quantity * lines.unit_price - lines.discount.cast("float64").fill_null(0)
-    amounts = lines.group_by(keys).agg(orders=(1 / lines.whole).sum(), sales=paid.sum().cast("float64"))
-    return amounts.mutate(**{b: ibis.literal(0).cast("int64") for b in BEHAVIORS})
+def _order_lines(orders: ir.Table) -> ir.Table:
+    whole = orders.count().over(ibis.window(group_by="order_id"))
+    paid = orders.quantity * orders.unit_price - orders.discount.cast("float64").fill_null(0)
+    amounts = {"orders": (1 / whole).cast("float64"), "sales": paid.cast("float64")}
+    return orders.select("day", "user_id", "category_id", **amounts)
+
+
+def _alike(first: ir.Table, second: ir.Table) -> tuple[ir.Table, ir.Table]:
+    """Both with days and ids of one type; ids of different types become text."""
+    for name in ("day", "user_id", "category_id"):
+        if first[name].type() != second[name].type():
+            kind = "date" if name == "day" else "string"
+            first, second = (t.mutate(**{name: t[name].cast(kind)}) for t in (first, second))
+    return first, second
+
+
+def amounts(measures: Measures, *, metric: str, by: str = "category_id") -> ir.Table:
+    """What a metric is the sum of, by day, user and part of the shop.
+
+    Parameters
+    ----------
+    measures : Measures
+        From `measure`.
+    metric : str
+        One of `METRICS`, but not 'conversion', which is no sum.
+    by : str
+        'category_id', or a column of `by_user`.
+
+    Returns
+    -------
+    ibis Table
+        `day, user_id, part, amount`; a user may have many rows a day and part. An action is one of `users` / all of the
+        user's actions that day, a purchase one of `buyers` / all purchases of the user's day.
+    """
+    if by != "category_id":
+        table = measures.by_user
+        return table.filter(table[metric] != 0).select(*_keys(table), part=by, amount=table[metric].cast("float64"))
+    if metric in ("orders", "sales"):
+        lines = measures.log.filter(ibis.literal(False)) if measures.lines is None else measures.lines
+        amount = ibis.literal(0.0) if measures.lines is None else lines[metric]
+        return lines.select(*_keys(lines), part=by, amount=amount)
+    log = measures.log
+    if metric != "users":
+        log = log.filter(log.behavior == ("buy" if metric == "buyers" else metric))
+    if metric in BEHAVIORS:
+        return log.select(*_keys(log), part=by, amount=ibis.literal(1.0))
+    own = measures.by_user
+    whole = own.buy if metric == "buyers" else sum(own[b] for b in BEHAVIORS)
+    shared = log.join(own.select("day", "user_id", whole=whole), ["day", "user_id"])
+    return shared.select(*_keys(shared), part=by, amount=(1 / shared.whole).cast("float64"))
+
+
+def _keys(table: ir.Table) -> list[ir.Column]:
+    return [table.day.cast("date").name("day"), table.user_id]
 
 
 def same_ids(first: ir.Table, second: ir.Table) -> tuple[ir.Table, ir.Table]:
@@ -104,12 +171,12 @@ def same_ids(first: ir.Table, second: ir.Table) -> tuple[ir.Table, ir.Table]:
     return both[0], both[1]
 
 
-def daily(measures: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], min_cell: int = 1) -> pd.DataFrame:
+def daily(measures: Measures, *, window: tuple[pd.Timestamp, pd.Timestamp], min_cell: int = 1) -> pd.DataFrame:
     """All metrics by day.
 
     Parameters
     ----------
-    measures : ibis Table
+    measures : Measures
         From `measure`.
     window : (first, last)
         The study's days, both inclusive.
@@ -122,13 +189,9 @@ def daily(measures: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], min_
         `day` and the columns of `METRICS`. A day without a row of its kind in the data is missing: nobody knows whether
         the shop was closed or the counter broken. Where there were actions but no order, orders are 0.
     """
-    acted, bought = sum(measures[b] for b in BEHAVIORS) > 0, measures.buy > 0
-    found = measures.group_by("day").agg(
-        **{c: measures[c].sum() for c in (*BEHAVIORS, "orders", "sales")},
-        users=measures.user_id.nunique(where=acted),
-        buyers=measures.user_id.nunique(where=bought),
-        people=measures.user_id.nunique(),
-    )
+    table = measures.by_user
+    sums = {c: table[c].sum() for c in (*BEHAVIORS, "users", "buyers", "orders", "sales")}
+    found = table.group_by("day").agg(**sums, people=table.count())
     found = found.execute().assign(day=lambda t: pd.to_datetime(t.day)).set_index("day").astype(float)
     found.loc[found.users == 0, [*BEHAVIORS, "users", "buyers"]] = np.nan
     if not (found[["orders", "sales"]] != 0).any(axis=None):

@@ -1,18 +1,19 @@
 """Which part of the shop moved a day's figure: by category and by channel, in parts that add up to the deviation.
 
-Everything is built on the one pass of `early_warning.measure`. A part says *where*; it does not say *why*.
+Built on `early_warning.measure`. A part says *where*; it does not say *why*.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from helpers.behaviour.early_warning import METRICS, same_ids
+from helpers.behaviour.early_warning import METRICS, Measures, amounts, same_ids
 from helpers.behaviour.sessions import BehaviourError, check_choice
 from helpers.engine import hold
 from helpers.findings import missing
@@ -23,7 +24,7 @@ Labels = Callable[[pd.Series], pd.Series]
 """Ids → names, in the same order."""
 
 
-def add_channel(measures: ir.Table, touchpoints: ir.Table | None, *, lookback_days: int = 7) -> ir.Table:
+def add_channel(measures: Measures, touchpoints: ir.Table | None, *, lookback_days: int = 7) -> Measures:
     """Give each user's day the channel of the last advertising touch.
 
     The last touch on the day itself or in the days before it counts, of one second the last by name; it may have come
@@ -31,7 +32,7 @@ def add_channel(measures: ir.Table, touchpoints: ir.Table | None, *, lookback_da
 
     Parameters
     ----------
-    measures : ibis Table
+    measures : Measures
         From `measure`.
     touchpoints : ibis Table or None
         `user_id, channel, timestamp, day`; None leaves the table as it is, and `contributions` says so.
@@ -40,32 +41,33 @@ def add_channel(measures: ir.Table, touchpoints: ir.Table | None, *, lookback_da
 
     Returns
     -------
-    ibis Table
-        The same rows with `channel` ('no touch' where there was none). Computed once and held.
+    Measures
+        `by_user` has `channel`, too ('no touch' where there was none). Computed once and held.
     """
     if touchpoints is None:
         return measures
     if lookback_days < 0:
         raise BehaviourError(f"lookback_days {lookback_days!r} is below zero; give a number of days, 0 or more")
     names = sorted(touchpoints.select("channel").distinct().execute()["channel"].dropna())
+    days = measures.by_user
     if not names:
-        return measures.mutate(channel=ibis.literal("no touch"))
-    latest, base = _latest_channel(measures, touchpoints, names), len(names)
+        return replace(measures, by_user=days.mutate(channel=ibis.literal("no touch")))
+    latest, base = _latest_channel(days, touchpoints, names), len(names)
     fresh = latest.number - latest.code // base <= lookback_days
     channel = (latest.code % base).cases(*enumerate(names), else_="no touch")
     latest = latest.select("user_id", "day", channel=ibis.ifelse(fresh.fill_null(False), channel, "no touch"))
-    return hold(measures.join(latest, ["user_id", "day"]))
+    return replace(measures, by_user=hold(days.join(latest, ["user_id", "day"])))
 
 
-def _latest_channel(measures: ir.Table, touchpoints: ir.Table, names: list[str]) -> ir.Table:
+def _latest_channel(days: ir.Table, touchpoints: ir.Table, names: list[str]) -> ir.Table:
     """One row a user and day of either table: `number` of the day, and `code` = day × channels + channel so far."""
     base = len(names)
     touched = touchpoints.mutate(channel_number=touchpoints.channel.cases(*zip(names, range(base), strict=True)))
     last = (touched.timestamp * base + touched.channel_number).max() % base
     touched = touched.group_by(["user_id", "day"]).agg(channel_number=last)
     touched = touched.mutate(code=_day_number(touched) * base + touched.channel_number).drop("channel_number")
-    days = measures.select("user_id", "day").distinct().mutate(code=ibis.null("int64"))
-    both = ibis.union(*same_ids(days, touched), distinct=False)
+    empty = days.select("user_id", "day").mutate(code=ibis.null("int64"))
+    both = ibis.union(*same_ids(empty, touched), distinct=False)
     both = both.group_by(["user_id", "day"]).agg(code=both.code.max())
     so_far = ibis.window(group_by="user_id", order_by="day", rows=(None, 0))
     return both.mutate(number=_day_number(both), code=both.code.max().over(so_far))
@@ -76,7 +78,7 @@ def _day_number(table: ir.Table) -> ir.IntegerColumn:
 
 
 def contributions(
-    measures: ir.Table,
+    measures: Measures,
     judged: pd.DataFrame,
     *,
     day: pd.Timestamp | None,
@@ -95,7 +97,7 @@ def contributions(
 
     Parameters
     ----------
-    measures : ibis Table
+    measures : Measures
         From `measure`, or from `add_channel` for `by='channel'`.
     judged : DataFrame
         From `history` or `live`.
@@ -124,14 +126,50 @@ def contributions(
     check_choice("metric", metric, list(METRICS))
     if judged.empty or day is None or day is pd.NaT:
         return missing(PARTS, judged.attrs.get("reason", "there is no alarm to explain"))
-    if by not in measures.columns:
-        return missing(PARTS, "the study brings no table touchpoints")
-    whole = judged.set_index("day").loc[day]
+    parts = _by_day(measures, judged, days=pd.Series([day]), metric=metric, by=by, reference_days=reference_days)
+    return _moved(parts, judged, day, top=top, min_cell=min_cell, labels=labels, reference_days=reference_days)
+
+
+def _near(judged: pd.DataFrame, day: pd.Timestamp, reference_days: int) -> pd.Series:
+    """The days that teach the usual shares of a day."""
     close = (judged.day - day).abs() <= pd.Timedelta(days=reference_days)
-    near = judged[judged.state.isin(["usual", "base"]) & close]
-    parts = _parts_of(measures, by, "buyers" if metric == "conversion" else metric, day, near.day)
+    return judged.day[judged.state.isin(["usual", "base"]) & close]
+
+
+def _by_day(
+    measures: Measures, judged: pd.DataFrame, *, days: pd.Series, metric: str, by: str, reference_days: int
+) -> pd.DataFrame | None:
+    """One row a day and part: amount, and people on the days to explain; None where the parts are not known."""
+    if by != "category_id" and by not in measures.by_user.columns:
+        return None
+    table = amounts(measures, metric="buyers" if metric == "conversion" else metric, by=by)
+    needed = {d.date() for d in days}.union(*(_near(judged, d, reference_days).dt.date for d in days))
+    rows = table.filter(table.day.isin(sorted(needed)))
+    sums = rows.group_by("day", "part").agg(amount=rows.amount.sum()).execute()
+    rows = table.filter(table.day.isin(sorted({d.date() for d in days})))
+    users = rows.group_by("day", "part", "user_id").agg(amount=rows.amount.sum())
+    users = users.filter(users.amount != 0).group_by("day", "part").agg(people=ibis._.count()).execute()
+    found = sums.merge(users, on=["day", "part"], how="left")
+    return found.assign(day=pd.to_datetime(found.day), people=found.people.fillna(0).astype("int64"))
+
+
+def _moved(
+    by_day: pd.DataFrame | None,
+    judged: pd.DataFrame,
+    day: pd.Timestamp,
+    *,
+    top: int = 5,
+    min_cell: int = 1,
+    labels: Labels | None = None,
+    reference_days: int = 28,
+) -> pd.DataFrame:
+    """`contributions` of one day, from the sums by day and part."""
+    if by_day is None:
+        return missing(PARTS, "the study brings no table touchpoints")
+    parts = _parts_of(by_day, day, _near(judged, day, reference_days))
     if parts.empty or not parts.usual.sum() > 0:
         return missing(PARTS, "the usual days around it hold nothing to compare with")
+    whole = judged.set_index("day").loc[day]
     seen, usual = parts.observed.sum(), parts.usual / parts.usual.sum()
     parts = parts.assign(
         observed=parts.observed * (whole.observed / seen if seen else 0.0),
@@ -140,18 +178,12 @@ def contributions(
     return _close(parts, whole, top, min_cell, labels)
 
 
-def _parts_of(measures: ir.Table, by: str, metric: str, day: pd.Timestamp, near: pd.Series) -> pd.DataFrame:
+def _parts_of(by_day: pd.DataFrame, day: pd.Timestamp, near: pd.Series) -> pd.DataFrame:
     """One row a part: its amount on the day, its people on the day, and its amount on the days near it."""
-    today = measures.day == ibis.literal(day.date())
-    table = measures.filter(measures[metric] != 0)
-    usual = table.day.isin([d.date() for d in near]) if len(near) else ibis.literal(False)
-    amounts = {
-        "observed": table[metric].sum(where=today),
-        "people": table.user_id.nunique(where=today),
-        "usual": table[metric].sum(where=usual),
-    }
-    found = table.group_by(by).agg(**amounts).order_by(by).execute().rename(columns={by: "part"})
-    found = found.fillna({"observed": 0, "usual": 0}).astype({"observed": float, "usual": float, "part": object})
+    today = by_day[by_day.day == day].set_index("part")
+    usual = by_day[by_day.day.isin(near)].groupby("part").amount.sum()
+    found = pd.DataFrame({"observed": today.amount, "people": today.people, "usual": usual})
+    found = found.fillna(0.0).astype(float).rename_axis("part").reset_index().astype({"part": object})
     return found[(found.observed != 0) | (found.usual != 0)]
 
 
@@ -201,7 +233,7 @@ def main_part(contributions: pd.DataFrame, *, least: float = 0.2, times: float =
 
 def explain(
     alerts: pd.DataFrame,
-    measures: ir.Table,
+    measures: Measures,
     judged: pd.DataFrame,
     *,
     metric: str = "pv",
@@ -222,10 +254,11 @@ def explain(
     if alerts.empty:
         columns = [*alerts.columns, "category", "category_part_share", "channel", "channel_part_share"]
         return missing(columns, alerts.attrs.get("reason", "no alarm"))
+    check_choice("metric", metric, list(METRICS))
     table = alerts.copy()
     for name, by, names in (("category", "category_id", labels), ("channel", "channel", None)):
-        options = {"metric": metric, "by": by, "min_cell": min_cell}
-        found = [main_part(contributions(measures, judged, day=day, **options)) for day in table.day]
+        by_day = _by_day(measures, judged, days=table.day, metric=metric, by=by, reference_days=28)
+        found = [main_part(_moved(by_day, judged, day, min_cell=min_cell)) for day in table.day]
         parts = pd.Series([part for part, _ in found], index=table.index, dtype=object)
         single = parts.notna() & (parts != SPREAD)
         table[name] = parts.mask(single, names(parts[single])) if names and single.any() else parts

@@ -1,5 +1,6 @@
 """Early warning: independent pandas oracles on random logs, planted faults, calendars, exact contributions."""
 
+from dataclasses import replace
 from functools import cache
 
 import ibis
@@ -35,7 +36,7 @@ def order_lines(seed: int, users: int = 125) -> pd.DataFrame:
     return complete(pd.DataFrame(log))
 
 
-def measured(log: pd.DataFrame, orders: pd.DataFrame | None = None) -> ibis.Table:
+def measured(log: pd.DataFrame, orders: pd.DataFrame | None = None) -> early_warning.Measures:
     return early_warning.measure(as_table(log), orders=None if orders is None else as_table(orders))
 
 
@@ -65,14 +66,16 @@ def test_daily_figures_agree_with_pandas(log, seed):
 @settings(max_examples=5, deadline=None)
 @given(crowds(), st.integers(0, 99))
 def test_parts_of_users_and_buyers_and_orders_agree_with_pandas(log, seed):
-    orders = order_lines(seed)
-    found = measured(log, orders).execute().set_index(["day", "user_id", "category_id"])
-    for name, rows in (("users", log), ("buyers", log[log.behavior == "buy"])):
-        share = rows.groupby(["day", "user_id", "category_id"]).size() / rows.groupby(["day", "user_id"]).size()
-        assert np.allclose(found[name][found[name] > 0].sort_index(), share.sort_index())
-    lines = orders.assign(part=1 / orders.groupby("order_id").order_id.transform("size"))
-    share = lines.groupby(["day", "user_id", "category_id"]).part.sum()
-    assert np.allclose(found.orders[found.orders > 0].sort_index(), share.sort_index())
+    lines = order_lines(seed)
+    keys, measures = ["day", "user_id", "category_id"], measured(log, lines)
+    bought, parts = log[log.behavior == "buy"], lines.assign(part=1 / lines.groupby("order_id").day.transform("size"))
+    expected = {"orders": parts.groupby(keys).part.sum(), "buy": bought.groupby(keys).size()}
+    for name, rows in (("users", log), ("buyers", bought)):
+        expected[name] = rows.groupby(keys).size() / rows.groupby(keys[:2]).size()
+    for name, share in expected.items():
+        found = early_warning.amounts(measures, metric=name).execute()
+        found = found.assign(day=pd.to_datetime(found.day)).groupby(["day", "user_id", "part"]).amount.sum()
+        assert found.index.tolist() == share.sort_index().index.tolist() and np.allclose(found, share.sort_index())
 
 
 def touches(seed: int) -> pd.DataFrame:
@@ -91,7 +94,7 @@ def last_channel(ads: pd.DataFrame, user: int, day: pd.Timestamp, lookback: int)
 @given(crowds(), st.integers(0, 99), st.sampled_from([0, 2, 7]))
 def test_channels_agree_with_pandas(log, seed, lookback):
     ads = touches(seed)
-    found = moved_parts.add_channel(measured(log), as_table(ads), lookback_days=lookback).execute()
+    found = moved_parts.add_channel(measured(log), as_table(ads), lookback_days=lookback).by_user.execute()
     assert found.channel.tolist() == [
         last_channel(ads, user, pd.Timestamp(day), lookback) for user, day in zip(found.user_id, found.day, strict=True)
     ]
@@ -101,7 +104,7 @@ def test_no_touchpoints_and_no_touches():
     measures = measured(crowd(1))
     assert moved_parts.add_channel(measures, None) is measures
     empty = as_table(touches(1)).filter(ibis.literal(False))
-    assert set(moved_parts.add_channel(measures, empty).execute().channel) == {"no touch"}
+    assert set(moved_parts.add_channel(measures, empty).by_user.execute().channel) == {"no touch"}
 
 
 def test_the_measures_are_one_scan_of_the_events():
@@ -395,7 +398,7 @@ def test_small_parts_are_never_shown_nor_left_alone():
 def test_nothing_to_explain_says_why():
     measures, days, day = case()
     judged = early_warning.history(days)
-    plain = measures.drop("channel")
+    plain = replace(measures, by_user=measures.by_user.drop("channel"))
     for table in (
         moved_parts.contributions(measures, judged, day=None),
         moved_parts.contributions(plain, judged, day=day, by="channel"),
