@@ -81,6 +81,12 @@ def test_five_users_ranges():
     assert np.isnan(table.retention_rate.iloc[-1])
 
 
+def test_five_users_by_return_event():
+    log = pd.concat([log_of(FIVE), log_of([("C", 2)], "buy")])
+    table = retention.by_return_event(days_of(log, days=4), who="seen", events=("pv", "buy"), brackets="1-2")
+    assert table[["return_event", "users", "returned"]].to_numpy().tolist() == [["pv", 5, 2], ["buy", 5, 1]]
+
+
 def test_five_users_triangle_by_day_with_blanks():
     wide = retention.wide(retention.triangle(five(), period="day"), from_k=0)
     expected = [[1, 1 / 3, 1 / 3, 2 / 3], [1, 1 / 2, 0, np.nan]]
