@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 
+from helpers.report.phones import phones, seen
 from helpers.study import ROOT
 
 _URL_ATTRIBUTES = {
@@ -119,7 +120,8 @@ def faults(page: str, *, words: Iterable[str] | None = None, trusted: Iterable[s
     look.close()
     for ours in trusted:
         page = page.replace(ours, "")
-    return list(dict.fromkeys(look.faults)) + told(page, words=words)
+    called = ["a phone number"] if phones(seen(page)) else []
+    return list(dict.fromkeys(look.faults)) + told(page, words=words) + called
 
 
 def told(text: str, *, words: Iterable[str] | None = None) -> list[str]:

@@ -163,8 +163,15 @@ class Stage:
         texts = [file.read_text(encoding="utf-8") for file in (folder / "results").glob("*.csv")]
         if stopped := [s for text in texts for s in told(text)]:
             return [f"a result table tells {stopped[0]}"]
-        found = leaks.words(page).union(*map(leaks.table_words, (folder / "results").glob("*.parquet")))
-        return [f"it tells a {name} of the data" for name in leaks.ids_among(found, self.build.tables.values())]
+        stored = sorted((folder / "results").glob("*.parquet"))
+        if any(map(leaks.table_phones, stored)):
+            return ["a result table tells a phone number"]
+        found = leaks.words(page).union(*map(leaks.table_words, stored))
+        cells: dict[str, set[str]] = {}
+        for kind, texts_of in ((k, c) for file in stored for k, c in leaks.id_cells(file).items()):
+            cells.setdefault(kind, set()).update(texts_of)
+        told_of = leaks.ids_among(found, self.build.tables.values(), cells=cells)
+        return [f"it tells a {name} of the data" for name in told_of]
 
     def _deck(self, notebook: Notebook, executed: dict, page: Page) -> list[str]:
         """Write the slides where they are wished; what forbids to publish them."""

@@ -42,6 +42,30 @@ def test_result_tables_are_searched_in_texts_and_id_columns(tmp_path: Path):
     assert leaks.table_words(tmp_path / "t.parquet") == {"829113", "829114"}
 
 
+def test_short_ids_are_found_in_columns_that_are_called_an_id(tmp_path: Path):
+    table = {"item": ["5", "item k3f9q2ab"], "best_customer": ["b7", None], "order": [7, 8], "users": [7, 12]}
+    write_parquet(pd.DataFrame(table | {"item_id": [6.0, None], "rank": ["7", "5"]}), tmp_path / "t.parquet")
+    cells = leaks.id_cells(tmp_path / "t.parquet")
+    assert cells == {"item_id": {"5", "item k3f9q2ab", "6"}, "user_id": {"b7"}, "order_id": set()}
+    keys = ibis.memtable(pd.DataFrame({"user_id": ["b7", "7"], "order_id": ["7", "8"]}))
+    assert leaks.ids_among([], [NUMBERS, keys], cells=cells) == ["item_id", "user_id"]
+
+
+def test_a_category_is_told_by_its_id_and_not_by_its_name(tmp_path: Path):
+    items = {"category_id": ["c-100", "c-200x", "other"], "category_name": ["Pens", "c-200x", None]}
+    items = ibis.memtable(pd.DataFrame(items))
+    assert leaks.ids_among(leaks.words("<td>c-200x</td>"), [items]) == []
+    assert leaks.ids_among(leaks.words("<td>c-200x and c-1000</td>") | {"c-100"}, [items]) == ["category_id"]
+    write_parquet(pd.DataFrame({"category": ["Pens", "c-200x", "other"]}), tmp_path / "t.parquet")
+    assert leaks.ids_among([], [items], cells=leaks.id_cells(tmp_path / "t.parquet")) == []
+
+
+def test_phone_numbers_are_found_in_texts_and_columns_of_phones_and_not_in_amounts(tmp_path: Path):
+    table = {"sales": [13955570001, 13800138000], "cents": [1.3955570001e10, None], "who": ["ask 13955570001", None]}
+    write_parquet(pd.DataFrame(table | {"phone": [1.3800138e10, None], "mobile_no": [15812345678, 7]}), tmp_path / "t")
+    assert leaks.table_phones(tmp_path / "t") == ["13955570001", "13800138000", "15812345678"]
+
+
 @pytest.mark.parametrize(
     ("table", "units", "column"),
     [

@@ -23,6 +23,7 @@ OWN = "own = str(829000 + {n})\n"
 """The id of a user of the log, as long as ids are; the notebook's code holds it as a sum, which is no id."""
 BEST = "best = pd.DataFrame({'customer': [own, 'b'], 'views': [12, 11]})\n"
 FEW = "few = pd.DataFrame({'group': ['a', 'zq' + 'few'], 'users': [40, 3]})\n"
+SHORT = "short = pd.DataFrame({'item': ['11', 'b'], 'views': [12, 11]})\n"
 DRAW = "charts.bars(best, x='customer', y='views', title='Best', x_label='', y_label='views')"
 WAYS: dict[str, tuple[str, str, str]] = {
     "prints an id": ("10_data_quality", "print('customer', own, 'bought most')", "829101"),
@@ -40,6 +41,8 @@ WAYS: dict[str, tuple[str, str, str]] = {
     ),
     "prints an address": ("31_value_tiers", "print('ask anna.b@shop-' + 'zq.example')", "anna.b@shop-zq.example"),
     "prints a path": ("41_sequences", "print('/' + 'home/anna/log.csv')", "/home/anna/log.csv"),
+    "prints a phone number": ("60_scorecard", "print('call 139-5557-' + '0001')", "139-5557-0001"),
+    "saves a table with short ids": ("00_start_here", f"{SHORT}study.findings.table('items', short, 'Items')", ""),
     "prints a secret": ("32_segments", "print(os.environ['SHOP_API_TOKEN'])", SECRET),
 }  # fmt: skip
 """What it does → the notebook's name, the cell, the text that must not be published."""
