@@ -1,7 +1,8 @@
 """Early warning: which day is out of the ordinary, by how much, and which part of the shop moved it.
 
-One pass over the events gives all figures: `measure`. History is judged by STL (cleveland1990) and the generalised ESD
-test (rosner1983), the running day by a CUSUM (page1954); `moved_parts` says where it came from. An alert is not a cause.
+One pass over the events gives all figures: `measure`. History is judged by STL (cleveland1990) and by the generalised
+ESD test (rosner1983), the running day by a CUSUM (page1954); `moved_parts` says where it came from. An alert is not
+a cause.
 """
 
 from __future__ import annotations
