@@ -494,3 +494,13 @@ def test_a_planted_rule_is_found_in_every_simulation():
         found = r.significant(r.rules(sets), candidates=r.search_space(8, max_length=2))
         good = found[found["significant"]]
         assert (("0",), ("1",)) in set(zip(good["antecedents"], good["consequents"], strict=True))
+
+
+def test_a_cluster_is_asked_with_the_threshold_and_its_counts_are_shown(monkeypatch):
+    def of_the_cluster(matrix, *, least, longest):
+        assert matrix.shape == (5, 4)  # five baskets; bread, diapers, milk and beer are held by three or more
+        return iter([(least, [longest])])
+
+    monkeypatch.setattr("helpers.spark_ml.itemsets", of_the_cluster)
+    found = r.itemsets(log(FIVE), min_support=0.6, max_length=2, miner="spark")
+    assert found[["itemset", "count"]].to_numpy().tolist() == [[("milk",), 3]]
