@@ -21,15 +21,8 @@ HIDDEN = "hidden"
 TIME_UNITS = {"day": "D", "week": "W", "month": "M"}
 FIRST_LOOK = 1_000
 """Among so many users another holder of drawn points is looked for first."""
-UNICITY = (
-    "points",
-    "item",
-    "time_unit",
-    "users",
-    "singled_out_share",
-    *(f"singled_out_share_ci_{e}" for e in ("low", "high")),
-    "method",
-)
+SHARES = ["singled_out_share", "singled_out_share_ci_low", "singled_out_share_ci_high"]
+UNICITY = ("points", "item", "time_unit", "users", *SHARES, "method")
 
 
 class PrivacyError(ValueError):
@@ -178,6 +171,7 @@ def unicity(
     top: int | None = None,
     sample: int = 500,
     seed: int = 1,
+    min_cell: int = 1,
 ) -> pd.DataFrame:
     """How many users do a few points of their trace single out?
 
@@ -200,6 +194,8 @@ def unicity(
         Keep so many of the most frequent items or categories and call the rest *other*: coarser still.
     sample, seed : int
         Number of users drawn for two and more points, and the seed of the draw.
+    min_cell : int
+        Rows with fewer users show no numbers.
 
     Returns
     -------
@@ -230,6 +226,7 @@ def unicity(
     table = pd.DataFrame(rows).assign(points=wanted, item=item, time_unit=time_unit)
     if top is not None:
         table["item"] = f"{item}, the {top} most frequent"
+    table = suppress(table, count="users", min_cell=min_cell, values=SHARES, additive=False) if min_cell > 1 else table
     return table[list(UNICITY)]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from helpers import privacy
 from helpers.notebook import open_study
-from helpers.privacy import PrivacyError, suppress, unicity
+from helpers.privacy import SHARES, PrivacyError, suppress, unicity
 from tests.logs import as_events, random_log
 
 
@@ -168,6 +168,13 @@ def test_the_seed_decides(crowd: pd.DataFrame) -> None:
 def test_nobody_cannot_be_singled_out(crowd: pd.DataFrame) -> None:
     table = unicity(as_events(crowd.head(0)))
     assert table["users"].tolist() == [0, 0, 0] and table["singled_out_share"].isna().all()
+
+
+def test_a_crowd_that_is_too_small_to_be_shown_is_hidden(crowd: pd.DataFrame) -> None:
+    events, users = as_events(crowd), crowd["user_id"].nunique()
+    shown, hidden = (unicity(events, points=(1, 2), min_cell=least) for least in (users, users + 1))
+    pd.testing.assert_frame_equal(shown.astype({"users": int}), unicity(events, points=(1, 2)))
+    assert hidden[["users", *SHARES]].isna().all(axis=None) and hidden["points"].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("wrong", [{"item": "user_id"}, {"time_unit": "hour"}, {"points": 0}, {"points": ()}])
