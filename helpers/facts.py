@@ -98,8 +98,13 @@ def order_facts(orders: ir.Table, *, time_zone: str) -> dict[str, Any]:
 
 def _user_days(events: ir.Table) -> ir.Table:
     """One row a user and day: events, five-minute slots with an event, purchases."""
-    slots = events.group_by("user_id", "day", slot=(events.timestamp // SLOT_SECONDS).cast("int64"))
-    slots = slots.agg(events=ibis._.count(), buys=(events.behavior == "buy").sum())
+    slot, buys = (events.timestamp // SLOT_SECONDS).cast("int64"), (events.behavior == "buy").sum().cast("int64")
+    if "pause" in events.columns:
+        # a slot begins with each row whose row before lies in another one; a day begins with a slot in every zone
+        before = ((events.timestamp - events.pause) // SLOT_SECONDS).cast("int64")
+        begins = events.pause.isnull() | (before != slot)
+        return events.group_by("user_id", "day").agg(events=events.count(), slots=events.count(where=begins), buys=buys)
+    slots = events.group_by("user_id", "day", slot=slot).agg(events=events.count(), buys=buys)
     return slots.group_by("user_id", "day").agg(
         events=slots.events.sum(), slots=slots.count(), buys=slots.buys.sum().cast("int64")
     )
@@ -110,7 +115,8 @@ def _whole(events: ir.Table) -> dict[str, Any]:
     ends = {"first": events.timestamp.min(), "last": events.timestamp.max()}
     days = {"first_day": events.day.min(), "last_day": events.day.max()}
     parts = events.group_by("hour", "behavior").agg(rows=events.count(), **ends, **days).execute()
-    kinds = events.agg(items=events.item_id.nunique(), categories=events.category_id.nunique()).execute().iloc[0]
+    pairs = events.select("item_id", "category_id").distinct()
+    kinds = pairs.agg(items=pairs.item_id.nunique(), categories=pairs.category_id.nunique()).execute().iloc[0]
     span = {k: int(parts[k].agg(how)) if len(parts) else 0 for k, how in (("first", "min"), ("last", "max"))}
     day = {k: pd.Timestamp(parts[k].agg(how)) for k, how in (("first_day", "min"), ("last_day", "max"))}
     by_hour, by_kind = (parts.groupby(k)["rows"].sum() for k in ("hour", "behavior"))
