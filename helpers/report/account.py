@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import platform
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ PACKAGES = (
 HELPERS = ROOT / "helpers"
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of Python and of what computes and draws."""
     return {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES}
@@ -97,7 +99,7 @@ def code_of(notebook: Notebook) -> list[Path]:
 
 def report_code() -> str:
     """One hash of the code and templates that turn a run into pages."""
-    files = sorted(f for f in (HELPERS / "report").rglob("*") if f.suffix in (".py", ".html", ".css", ".js"))
+    files = sorted(f for f in (HELPERS / "report").rglob("*") if f.suffix in (".py", ".html", ".css", ".js", ".csv"))
     return hashlib.sha256("".join(_sha(f) for f in [*files, ROOT / "GLOSSARY.md"]).encode()).hexdigest()
 
 

@@ -1,11 +1,12 @@
 """The data dictionary: every column of every result table with its type, unit and meaning, as a CSV file and a page.
 
-Types, units, captions and gaps come from the Parquet files; meanings from the names that mean the same everywhere, the
-glossary and the table contracts. What none of them knows stays empty.
+Types, units, captions and gaps come from the Parquet files; meanings from the names that mean the same everywhere
+(`columns.csv`), the glossary and the table contracts. What none of them knows stays empty.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -23,56 +24,14 @@ from helpers.tables import TABLES
 CSV, PAGE = "results/dictionary.csv", "dictionary.html"
 COLUMNS = ["notebook", "table", "caption", "rows", "reason", "column", "type", "unit", "missing", "meaning"]
 
-SHARED = {
-    "accepted": ("lines that became rows", "lines"),
-    "adds_up": ("lines = header + blank + continuation + accepted + rejected", ""),
-    "answer": ("answerable, with caveat, or not answerable", ""),
-    "arm": ("the group of an experiment that a person was drawn into", ""),
-    "baskets": ("baskets that this row counts", "baskets"),
-    "because": ("the reason for the answer or verdict", ""),
-    "blank": ("lines without any text", "lines"),
-    "buyers": ("users with at least one purchase", "users"),
-    "category": ("the category's name, or a pseudonym that only the study's machine can make", ""),
-    "channel": ("the way by which people are reached, or come", ""),
-    "ci_high": ("upper end of the interval of the estimate in this row", ""),
-    "ci_low": ("lower end of the interval of the estimate in this row", ""),
-    "covered": ("does the interval hold the truth?", ""),
-    "covered_rate": ("how often the intervals hold the truth", "share of 1"),
-    "customers": ("customers that this row counts", "customers"),
-    "day": ("a calendar day in the study's time zone", ""),
-    "definition": ("how the number of this row is defined", ""),
-    "estimate": ("the number that the method gives", ""),
-    "file": ("name of the input file", ""),
-    "first_day": ("first day of the period", ""),
-    "hidden": ("why this row shows no numbers: its group is too small", ""),
-    "hour": ("hour of the day in the study's time zone, 0 to 23", ""),
-    "if": ("the items that the rule starts from", ""),
-    "indicator": ("the figure that this row is about", ""),
-    "item": ("the item's title, or a pseudonym that only the study's machine can make", ""),
-    "last_day": ("last day of the period", ""),
-    "lines": ("lines of the file", "lines"),
-    "meaning": ("what this row means, in words", ""),
-    "method": ("the way in which the number was found", ""),
-    "notebook": ("the notebook concerned", ""),
-    "p_adjusted": ("p-value, corrected for all that was tested together", ""),
-    "p_holm": ("p-value, corrected by Holm's method for all that was tested together", ""),
-    "p_value": ("chance of a result at least as extreme if there were no effect", ""),
-    "people": ("people that this row counts", "people"),
-    "question": ("the question asked of the data", ""),
-    "reason": ("why a number is missing or a line was not taken", ""),
-    "reasons": ("why lines were not taken, with their number", ""),
-    "rejected": ("lines that were not taken", "lines"),
-    "rows": ("rows of the data that this row counts", "rows"),
-    "segment": ("a group of customers that are looked at together", ""),
-    "texts": ("texts that this row counts", "texts"),
-    "then": ("the items that the rule leads to", ""),
-    "truth": ("the true value, known because the shop is simulated", ""),
-    "truth_share": ("the true share, known because the shop is simulated", "share of 1"),
-    "unit": ("what the number of this row counts or measures", ""),
-    "users": ("users that this row counts", "users"),
-    "verdict": ("what follows from the numbers of this row", ""),
-}
-"""Names that mean the same in every table: name → (meaning, unit)."""
+VOCABULARY = Path(__file__).with_name("columns.csv")
+"""Names that mean the same in every table: column, unit, meaning."""
+MONEY = "currency units"
+"""Stands in units for the currency of the study."""
+NONE = "–"
+"""The unit of what has none: words, days, pure numbers."""
+WORDS = ("text", "flag", "date", "time")
+"""Types of columns that have no unit."""
 
 _ENDS = {"_ci_low": "lower", "_ci_high": "upper"}
 _UNITS = {"rate": "share of 1", "share": "share of 1", "days": "days", "hours": "hours", "weeks": "weeks"}
@@ -81,16 +40,18 @@ _UNITS = {"rate": "share of 1", "share": "share of 1", "days": "days", "hours": 
 
 @dataclass(frozen=True)
 class Entry:
-    """One result table: whose it is, its file's stem, what its file says of itself, and is there a Parquet file."""
+    """One result table: whose it is, its file's stem, what its file says of itself, is there a Parquet file, and the
+    unit of its money."""
 
     notebook: Notebook
     name: str
     about: StoredTable
     typed: bool
+    currency: str = MONEY
 
 
 def explain(column: str, parts: Iterable[str] = ()) -> tuple[str, str]:
-    """Meaning and unit of a column; '' for what is not known.
+    """Meaning and unit of a column; '' for what is not known, the unit '–' for what has none.
 
     Parameters
     ----------
@@ -101,11 +62,11 @@ def explain(column: str, parts: Iterable[str] = ()) -> tuple[str, str]:
 
     >>> explain("recency_days_ci_low")
     ('lower end of the interval of recency_days', 'days')
-    >>> explain("zzz")
-    ('', '')
+    >>> explain("p_holm")[1], explain("zzz")
+    ('–', ('', ''))
     """
-    if column in SHARED:
-        return SHARED[column]
+    if column in _vocabulary():
+        return _vocabulary()[column]
     for end, word in _ENDS.items():
         if column.endswith(end):
             of = column.removesuffix(end)
@@ -116,11 +77,18 @@ def explain(column: str, parts: Iterable[str] = ()) -> tuple[str, str]:
 
 
 @cache
+def _vocabulary() -> dict[str, tuple[str, str]]:
+    """Column → (meaning, unit)."""
+    with VOCABULARY.open(encoding="utf-8", newline="") as file:
+        return {row["column"]: (row["meaning"], row["unit"]) for row in csv.DictReader(file)}
+
+
+@cache
 def _from_glossary(column: str, parts: frozenset[str]) -> tuple[str, str]:
     words = column.replace("_", " ").lower()
     for term in read_glossary():
         if words in {w.lower() for w in term.words} and (not term.part or term.part in parts):
-            return term.meaning, "" if term.unit == "–" else term.unit
+            return term.meaning, term.unit
     return "", ""
 
 
@@ -134,7 +102,7 @@ def _contracts() -> dict[str, str]:
     return {name: meanings.pop() for name, meanings in told.items() if len(meanings) == 1}
 
 
-def entries(notebooks: list[Notebook], files: Iterable[Path]) -> list[Entry]:
+def entries(notebooks: list[Notebook], files: Iterable[Path], *, currency: str) -> list[Entry]:
     """The result tables among these files, `…/results/NN_name/table.csv`, in the order of the notebooks."""
     found = []
     for file in sorted(f for f in files if f.suffix == ".csv"):
@@ -142,7 +110,7 @@ def entries(notebooks: list[Notebook], files: Iterable[Path]) -> list[Entry]:
         if notebook is not None:
             typed = file.with_suffix(".parquet")
             about = read_about(typed) if typed.is_file() else _about_csv(file)
-            found.append(Entry(notebook, file.stem, about, typed.is_file()))
+            found.append(Entry(notebook, file.stem, about, typed.is_file(), currency))
     return sorted(found, key=lambda e: (e.notebook.name, e.name))
 
 
@@ -162,6 +130,7 @@ def described(entry: Entry) -> list[dict[str, Any]]:
     rows = []
     for column in entry.about.columns:
         meaning, unit = explain(column.name, entry.notebook.parts)
+        unit = NONE if column.type in WORDS else unit.replace(MONEY, entry.currency)
         own = {"column": column.name, "type": column.type, "unit": column.unit or unit}
         rows.append(table | own | {"missing": column.missing, "meaning": meaning})
     return rows or [table]
@@ -201,7 +170,8 @@ def in_short(rows: list[dict[str, Any]]) -> str:
     told = []
     for row in (r for r in rows if "column" in r and r["column"] not in ends):
         empty = f"{row['missing']:,} empty" if row["missing"] else ""
-        words = [row["type"], row["unit"], "with interval" if row["column"] in with_interval else "", empty]
+        unit = "" if row["unit"] == NONE else row["unit"]
+        words = [row["type"], unit, "with interval" if row["column"] in with_interval else "", empty]
         told.append(f"{row['column']} ({', '.join(filter(None, words))})" if any(words) else row["column"])
     return " · ".join(told)
 

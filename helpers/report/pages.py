@@ -245,7 +245,7 @@ class Stage:
         )
         if stopped := faults(index, trusted=[page_script()]):
             raise MarkupError(f"the front page may not be published: {stopped[0]}")
-        self.tables = dictionary.entries(self.shown, self._tables())
+        self.tables = dictionary.entries(self.shown, self._tables(), currency=build.study.currency)
         about = {"title": f"Glossary · {build.study.title}", "study_title": build.study.title}
         glossary = templates().get_template("glossary.html").render(table=term_table(), **about)
         run = {
