@@ -16,7 +16,7 @@ from scipy import stats
 from helpers.customers import lifestyle
 from helpers.customers.associations import kappa, spearman
 from helpers.customers.measures import inside, spending, user_table, why
-from helpers.customers.tags import KINDS, TAGS, Tag, TagError, reason, tags
+from helpers.customers.tags import KINDS, TAGS, Tag, TagError, Touches, reason, tags
 from helpers.customers.value_tiers import two_periods
 from helpers.engine import as_table, hold
 from helpers.findings import Estimate, missing
@@ -41,7 +41,7 @@ SOME = 10
 
 
 def profiles(
-    touches: ir.Table,
+    touches: Touches,
     *,
     window: tuple,
     orders: ir.Table | None = None,
@@ -61,7 +61,7 @@ def profiles(
     return table.assign(lifestyle=lifestyle.types(lifestyle.scores(table), margin=margin))
 
 
-def outcomes(touches: ir.Table, *, window: tuple, orders: ir.Table | None = None) -> pd.DataFrame:
+def outcomes(touches: Touches, *, window: tuple, orders: ir.Table | None = None) -> pd.DataFrame:
     """What the users of a log did in a later window: bought (0 or 1), active_days, and spend where there are orders.
 
     Returns
@@ -69,9 +69,9 @@ def outcomes(touches: ir.Table, *, window: tuple, orders: ir.Table | None = None
     DataFrame
         One row a user of the whole log, indexed by user_id; 0 for users who did nothing in the window.
     """
-    everyone = touches.select("user_id").distinct()
-    log = inside(touches, window=window)
-    done = log.group_by("user_id").agg(active_days=log.day.nunique(), buys=log.buy.sum())
+    everyone = touches.days.select("user_id").distinct()
+    log = inside(touches.days, window=window)
+    done = log.group_by("user_id").agg(active_days=log.count(), buys=log.buy.sum())
     table = everyone.left_join(done, "user_id").drop("user_id_right")
     if orders is not None:
         money = spending(orders, window=window).select("user_id", "spend")
@@ -590,6 +590,7 @@ def consent(profiles: pd.DataFrame, users: ir.Table | None, *, min_cell: int) ->
     small = (table[["allowed", "refused"]].min(axis=1) < min_cell).to_numpy()
     table.loc[small, columns[3:]] = np.nan
     table["allowed"] = table["allowed"].astype("Int64").mask(small)
+    table["users"] = table["users"].astype("Int64").mask(table["users"] < min_cell)
     return table[columns]
 
 

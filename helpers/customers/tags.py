@@ -1,7 +1,7 @@
 """Customer tags as data: what each says, where it comes from, and its value for every user.
 
-`TAGS` is the declared dictionary; nothing here knows a tag by name in two places. One pass over the log (`touches`)
-holds what all tags of all windows are computed from.
+`TAGS` is the declared dictionary; nothing here knows a tag by name in two places. `touches` holds what all tags of all
+windows are computed from.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ TAGS: dict[str, Tag] = {
 """The tag dictionary: name → definition."""
 
 
-# ── one pass over the log ───────────────────────────────────────────────────────────────────────────────────────────
+# ── what the log says, held ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def price_ranks(items: ir.Table) -> ir.Table:
@@ -118,8 +118,21 @@ def price_ranks(items: ir.Table) -> ir.Table:
     return ranked.select("item_id", "price_rank", "launched_on")
 
 
-def touches(log: ir.Table, *, items: ir.Table | None = None, new_days: int = NEW_DAYS) -> ir.Table:
-    """What each user did on each day in each category: the one pass over the log that all tags are made of.
+@dataclass(frozen=True)
+class Touches:
+    """What each user did on each day, held by the engine: what is built on it reads the log no more.
+
+    `days`: one row a user and day: user_id, day, actions, pv, cart, buy; one count a part of the day; priced and
+    price_sum (touches of items with a price, and the sum of their ranks); dated and new (touches of items with a launch
+    day, and of new ones). `categories`: one row a user, day and category: user_id, day, category_id, actions.
+    """
+
+    days: ir.Table
+    categories: ir.Table
+
+
+def touches(log: ir.Table, *, items: ir.Table | None = None, new_days: int = NEW_DAYS) -> Touches:
+    """What each user did on each day, and in each category: all tags of all windows are made of it.
 
     Parameters
     ----------
@@ -132,10 +145,8 @@ def touches(log: ir.Table, *, items: ir.Table | None = None, new_days: int = NEW
 
     Returns
     -------
-    Ibis table
-        user_id, day, category_id; actions, pv, cart, buy; one count a part of the day; priced and price_sum (touches
-        of items with a price, and the sum of their ranks); dated and new (touches of items with a launch day, and of
-        new ones). Held by the engine: what is built on it reads the log no more.
+    Touches
+        Two tables, each from one pass over the log.
 
     Raises
     ------
@@ -145,6 +156,7 @@ def touches(log: ir.Table, *, items: ir.Table | None = None, new_days: int = NEW
     if new_days < 1:
         raise TagError(f"new_days: {new_days!r} is no time to be new; give 1 or more, such as {NEW_DAYS}")
     log = log.mutate(day=log.day.cast("date"))
+    each = log.group_by("user_id", "day", "category_id").agg(actions=log.count().cast("int32"))
     facts = {"price_rank": ibis.null("float64"), "launched_on": ibis.null("date")}
     if items is None:
         log = log.mutate(**facts)
@@ -156,17 +168,17 @@ def touches(log: ir.Table, *, items: ir.Table | None = None, new_days: int = NEW
     counts = {b: (log.behavior == b) for b in ("pv", "cart", "buy")}
     counts |= {part: log.hour.between(*hours) for part, hours in DAYPARTS.items()}
     counts |= {"priced": log.price_rank.notnull(), "dated": launched.notnull(), "new": age.between(0, new_days - 1)}
-    whole = {name: test.cast("int64").sum().fill_null(0).cast("int64") for name, test in counts.items()}
+    whole = {name: log.count(where=test).cast("int32") for name, test in counts.items()}
     price_sum = log.price_rank.sum().fill_null(0.0).cast("float64")
-    held = log.group_by("user_id", "day", "category_id").agg(actions=log.count(), price_sum=price_sum, **whole)
-    return hold(held)
+    days = log.group_by("user_id", "day").agg(actions=log.count().cast("int32"), price_sum=price_sum, **whole)
+    return Touches(hold(days), hold(each))
 
 
 # ── tags of one window ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def tags(
-    touches: ir.Table,
+    touches: Touches,
     *,
     window: tuple,
     orders: ir.Table | None = None,
@@ -176,7 +188,7 @@ def tags(
 
     Parameters
     ----------
-    touches : Ibis table
+    touches : Touches
         From `touches`.
     window : (first, last)
         Whole days, both inclusive.
@@ -194,8 +206,8 @@ def tags(
     -----
     Ties: the category with most actions on the most days, then the smaller id; the earlier part of the day.
     """
-    log = inside(touches, window=window)
-    table = _sums(log).left_join(_top(log), "user_id").drop("user_id_right")
+    tastes = _tastes(inside(touches.categories, window=window))
+    table = _sums(inside(touches.days, window=window)).left_join(tastes, "user_id").drop("user_id_right")
     if orders is not None:
         money = spending(orders, window=window)
         money = money.select("user_id", "spend", "discount_share", basket_value=money.spend / money.orders.nullif(0))
@@ -210,17 +222,17 @@ def tags(
 
 
 def _sums(log: ir.Table) -> ir.Table:
-    """Everything that is a sum, a count of days or a ratio of sums."""
+    """Everything that is a sum over days, a count of days or a ratio of sums."""
     sums = ("actions", "pv", "cart", "buy", "priced", "price_sum", "dated", "new", *DAYPARTS)
     free = ibis.ifelse(log.day.day_of_week.index() >= 5, log.actions, 0).sum()
     users = log.group_by("user_id").agg(
-        active_days=log.day.nunique(), categories=log.category_id.nunique(), free=free,
+        active_days=log.count(), free=free,
         **{name: log[name].sum() for name in sums},
     )  # fmt: skip
     most = ibis.greatest(*(users[part] for part in DAYPARTS))
     daypart = ibis.cases(*((users[part] == most, part) for part in DAYPARTS))
     return users.select(
-        "user_id", "active_days", "actions", "categories", buys=users.buy,
+        "user_id", "active_days", "actions", buys=users.buy,
         cart_rate=_enough("cart_rate", users.pv, users.cart / users.pv.nullif(0)),
         daypart=_enough("daypart", users.actions, daypart),
         weekend_share=_enough("weekend_share", users.actions, users.free / users.actions),
@@ -233,13 +245,14 @@ def _enough(name: str, evidence: ir.Value, value: ir.Value) -> ir.Value:
     return ibis.ifelse(evidence >= TAGS[name].least, value, None)
 
 
-def _top(log: ir.Table) -> ir.Table:
-    """user_id, top_category."""
-    each = log.group_by("user_id", "category_id").agg(n=log.actions.sum(), days=log.day.nunique())
-    first = ibis.window(group_by="user_id", order_by=[ibis.desc("n"), ibis.desc("days"), "category_id"])
-    each = each.mutate(place=ibis.row_number().over(first), all=each.n.sum().over(ibis.window(group_by="user_id")))
-    best = each.filter(each.place == 0)
-    return best.select("user_id", top_category=_enough("top_category", best["all"], best.category_id))
+def _tastes(log: ir.Table) -> ir.Table:
+    """user_id, categories, top_category."""
+    each = log.group_by("user_id", "category_id").agg(n=log.actions.sum(), days=log.count())
+    # the least of (-actions, -days, id): no sorting of all rows
+    order = ibis.struct({"n": -each.n, "days": -each.days, "category_id": each.category_id})
+    users = each.group_by("user_id").agg(categories=each.count(), all=each.n.sum(), first=order.min())
+    top = _enough("top_category", users["all"], users["first"].category_id)
+    return users.select("user_id", "categories", top_category=top)
 
 
 def _stated(users: ir.Table, window: tuple) -> ir.Table:
