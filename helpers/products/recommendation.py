@@ -15,7 +15,7 @@ import pandas as pd
 
 from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate
-from helpers.privacy import suppress
+from helpers.privacy import HIDDEN, suppress
 from helpers.products import association_rules, ranking
 from helpers.products import recommenders as rec
 from helpers.products.interactions import OUTSIDE, UNSEEN, WEIGHTS, Log, Split, Trial, random_trial, trial
@@ -39,8 +39,11 @@ def timeline(events: ir.Table, split: Split) -> pd.DataFrame:
     return table.assign(day=day, part=[split.part(d) for d in day.dt.date])
 
 
-def parts(log: Log) -> pd.DataFrame:
-    """What each part of the days holds: part, first_day, last_day, taken (customer–thing pairs), customers who took."""
+def parts(log: Log, *, min_cell: int = 1) -> pd.DataFrame:
+    """What each part of the days holds: part, first_day, last_day, taken (customer–thing pairs), customers who took.
+
+    Parts of fewer than `min_cell` customers show no numbers.
+    """
     days = {
         "learning": (log.split.first, log.split.valid),
         "validation": (log.split.valid, log.split.cut),
@@ -53,7 +56,11 @@ def parts(log: Log) -> pd.DataFrame:
         pairs = own[part == name].drop_duplicates(["user", "thing_id"])
         last = pd.Timestamp(end) - pd.Timedelta(days=1)
         rows.append((name, pd.Timestamp(first), last, len(pairs), pairs["user"].nunique()))
-    return pd.DataFrame(rows, columns=["part", "first_day", "last_day", "taken", "customers"])
+    table = pd.DataFrame(rows, columns=["part", "first_day", "last_day", "taken", "customers"])
+    if min_cell <= 1:
+        return table
+    hidden = suppress(table, count="customers", min_cell=min_cell, values=["taken"], additive=False)
+    return hidden.drop(columns=HIDDEN)
 
 
 def cold_start(log: Log, test: Trial, *, min_cell: int = 1) -> pd.DataFrame:

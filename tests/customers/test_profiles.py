@@ -214,6 +214,7 @@ def test_consent_by_hand_and_absent():
     )
     found = p.consent(table(100), as_table(users), min_cell=10).set_index("channel")
     assert found.loc["e-mail", "allowed_rate"] == 0.8 and found.loc["push", ["allowed", "allowed_rate"]].isna().all()
+    assert p.consent(table(9), as_table(users), min_cell=10)["users"].isna().all()
     assert "send nothing" in p.consent(table(5), None, min_cell=10).attrs["reason"]
     assert "send nothing" in p.consent(table(5), as_table(users[["user_id"]]), min_cell=10).attrs["reason"]
 

@@ -175,6 +175,8 @@ def test_fewer_than_min_cell_customers_are_not_judged(two):
 def test_parts_and_cold_start_by_hand():
     log = log_of([(1, 11, 1, "buy", 0), (2, 11, 1, "pv", 0), (2, 11, 1, "buy", 17), (3, 12, 1, "buy", 19)])
     assert rec.parts(log)["taken"].tolist() == [1, 0, 2]
+    few = rec.parts(log, min_cell=2)
+    assert few["taken"].fillna(-1).tolist() == [-1, -1, 2] and few["customers"].fillna(-1).tolist() == [-1, -1, 2]
     cold = rec.cold_start(log, inter.trial(log))
     assert cold["count"].tolist() == [1, 1, 1, 0] and cold["total"].tolist() == [2, 2, 2, 2]
     hidden = rec.cold_start(log, inter.trial(log), min_cell=2)
