@@ -20,6 +20,8 @@ from helpers.study import CACHE, Engine
 
 SPILL = "SMN_SPILL"
 """Names the folder for what does not fit into memory: the runner takes it away, even after a kernel was killed."""
+SMALL = 20_000_000
+"""Bytes of Parquet, about four million events, up to which one thread does all."""
 
 
 def connect(engine: Engine, files: dict[str, Path | str]) -> dict[str, ir.Table]:
@@ -43,7 +45,8 @@ def connect(engine: Engine, files: dict[str, Path | str]) -> dict[str, ir.Table]
 def _duckdb(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
     """DuckDB in this process: bounded memory, a spill folder, and no way out to other files or the network."""
     spill = Path(os.environ.get(SPILL) or Path(tempfile.gettempdir()) / f"spill-{os.getpid()}")
-    options = {} if engine.threads is None else {"threads": engine.threads}
+    threads = engine.threads or _one_thread(files)
+    options = {} if threads is None else {"threads": threads}
     con = ibis.duckdb.connect(":memory:", memory_limit=memory_limit(engine), temp_directory=str(spill), **options)
     places = {str(f.parent) for f in files.values()}
     # the right to read is asked for the escaped name, too
@@ -54,6 +57,16 @@ def _duckdb(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
     con.con.execute("SET lock_configuration = true")
     # a folder's name may hold [ or *: escaped, it is taken literally
     return {name: con.read_parquet(glob.escape(str(file)), table_name=name) for name, file in files.items()}
+
+
+def _one_thread(files: dict[str, Path]) -> int | None:
+    """1 for a small study, else None: as many as the machine has.
+
+    Fractions that several threads add up are added in another order each time, and the last digits differ. One thread
+    adds always in the same order, so two runs of a small study are equal to the last digit. Kernels run side by side,
+    so no core is idle for it.
+    """
+    return 1 if sum(map(_stored, files.values())) <= SMALL else None
 
 
 def _spark(engine: Engine, files: dict[str, Path | str]) -> dict[str, ir.Table]:
