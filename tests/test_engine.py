@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from helpers import engine_spark
-from helpers.engine import SPILL, as_table, connect, hold, machine_memory, memory_limit
+from helpers.engine import SPILL, _one_thread, as_table, connect, hold, machine_memory, memory_limit
 from helpers.study import Engine
 
 
@@ -157,3 +157,22 @@ def test_a_master_is_one_of_sparks_kinds(master: str) -> None:
 def test_keys_of_spark_need_spark(key: dict) -> None:
     with pytest.raises(ValueError, match="for Spark only"):
         Engine(**key)
+
+
+@pytest.mark.parametrize(
+    ("least", "named", "threads"), [(10**6, None, 1), (10**6, 3, 3), (0, 2, 2)], ids=["small", "named", "large, named"]
+)
+def test_one_thread_adds_the_fractions_of_a_small_study(
+    events: ibis.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int, named: int | None, threads: int
+) -> None:
+    monkeypatch.setattr("helpers.engine.SMALL", least)
+    table = connect(Engine(threads=named), {"events": tmp_path / "a1b" / "data.parquet"})["events"]
+    assert ibis.get_backend(table).con.execute("SELECT current_setting('threads')").fetchone() == (threads,)
+
+
+def test_a_large_study_takes_all_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data.parquet").write_bytes(b"0123456789")
+    monkeypatch.setattr("helpers.engine.SMALL", 9)
+    assert _one_thread({"events": tmp_path / "data.parquet"}) is None
+    monkeypatch.setattr("helpers.engine.SMALL", 10)
+    assert _one_thread({"events": tmp_path / "data.parquet"}) == 1
