@@ -44,6 +44,15 @@ def test_what_a_killed_run_had_begun_goes_and_that_of_a_running_one_stays(tmp_pa
     assert names(tmp_path) == [f".a[1].txt.{os.getppid()}.tmp", "a[1].txt"]
 
 
+def test_folders_are_made_and_a_leftover_that_another_run_takes_away_is_no_trouble(tmp_path: Path, monkeypatch) -> None:
+    file = tmp_path / "new" / "folder" / "a"
+    put(file, "1")
+    file.with_name(".a.7.tmp").touch()
+    monkeypatch.setattr("helpers.whole_files._in_use", lambda left: left.unlink())
+    put(file, "2")
+    assert file.read_text() == "2" and names(file.parent) == ["a"]
+
+
 def test_where_nobody_tells_who_is_running_only_old_leftovers_go(tmp_path: Path) -> None:
     for name, age in {"now": 0, "old": LONGEST + 60}.items():
         left = tmp_path / f".a.{name}.tmp"

@@ -306,8 +306,18 @@ def test_the_interval_by_users_widens_when_units_repeat_each_other():
     assert row.rate == 0.25 and 2.5 < widths[0] / widths[1] < 3.6
 
 
+def test_segments_by_hand():
+    found = journeys(log_of(FIVE))  # 4, 3, 2, 3 and 4 actions: users 1 and 5 have more than the median
+    parts = funnel.funnel(found, by="activity").groupby("segment").units.agg(list).to_dict()
+    assert parts == {"light users": [3, 0, 0], "heavy users": [2, 2, 2]}
+    rows = [(1, 7, "pv", 0), (2, 8, "pv", 0), (3, 8, "pv", 0), (3, 8, "cart", 9)]
+    log = complete(pd.DataFrame(rows, columns=["user_id", "category_id", "behavior", "timestamp"]).assign(item_id=1))
+    parts = funnel.funnel(journeys(log), unit="user-item", by="category").groupby("segment").units.agg(list).to_dict()
+    assert parts == {8: [2, 1, 0], 7: [1, 0, 0]}
+
+
 def test_segments_are_compared_with_newcombe():
-    table = pd.DataFrame({"segment": ["a", "a", "b", "b"], "units": [70, 56, 80, 48]})
+    table = pd.DataFrame({"segment": list("aaabbb"), "units": [70, 60, 56, 80, 50, 48]})
     found = funnel.compare_segments(table, first="a", second="b")
     assert (round(found.ci_low, 4), round(found.ci_high, 4)) == (0.0524, 0.3339)
     assert funnel.compare_segments(table, first="a", second="c").reason == "there is no segment 'c'"

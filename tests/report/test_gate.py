@@ -76,6 +76,11 @@ def test_a_host_is_told_by_a_name_that_is_no_plain_word(monkeypatch, host: str, 
     assert (host in machine_words()) is told
 
 
+def test_a_folder_is_told_with_either_stroke(monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: "Q:\\Li\\Temp")
+    assert {"Q:\\Li\\Temp", "Q:/Li/Temp"} <= machine_words()
+
+
 @pytest.mark.parametrize(("value", "told"), [("k7-92xQ4", True), ("k7-92xQ", False)])
 def test_a_secret_of_eight_characters_is_one(monkeypatch, value: str, told: bool) -> None:
     monkeypatch.setenv("SHOP_API_KEY", value)
