@@ -127,7 +127,7 @@ def plan(window: tuple[pd.Timestamp, pd.Timestamp], *, horizon_days: int, histor
 
 
 def features_before(events: ir.Table, *, cut: pd.Timestamp, history_days: int) -> pd.DataFrame:
-    """The feature table of one cut-off: what each user did in the `history_days` days before it, in one scan.
+    """The feature table of one cut-off: what each user did in the `history_days` days before it.
 
     Parameters
     ----------
@@ -167,8 +167,10 @@ def features_before(events: ir.Table, *, cut: pd.Timestamp, history_days: int) -
         raise IntentError(f"history_days {history_days!r}: give 1 or more days")
     cut, day = pd.Timestamp(cut), pd.Timedelta(days=1)
     window = (cut - day * history_days, cut - day)
-    log = _with_open_carts(measures.inside(events, window=window))
+    log = measures.inside(events, window=window)
     users = measures.features(log, window=window, more=lambda t: _further(t, cut))
+    users = users.left_join(_open_carts(log, cut), "user_id").drop("user_id_right")
+    users = users.mutate(**{c: users[c].fill_null(0) for c in ("open_carts", "recent_open_carts")})
     last = ibis.date(window[1].strftime("%Y-%m-%d"))
     since = {
         f"days_since_{kind}": (last.delta(users[f"{kind}_on"], unit="day") + 1).fill_null(history_days)
@@ -178,30 +180,31 @@ def features_before(events: ir.Table, *, cut: pd.Timestamp, history_days: int) -
     return measures.user_table(users.select("user_id", *FEATURES)).astype("float64")
 
 
-def _with_open_carts(log: ir.Table) -> ir.Table:
-    """With `open`: is the row a cart of an item that the user did not buy in that second or later?"""
-    # from the last row back: a plain maximum over user and item would make DuckDB read the log twice
-    back = ibis.range_window(
-        group_by=[log.user_id, log.item_id], order_by=ibis.desc(log.timestamp), preceding=None, following=0
-    )
-    bought = (log.behavior == "buy").ifelse(1, 0).max().over(back)
-    return log.mutate(open=(log.behavior == "cart") & (bought == 0))
+def _open_carts(log: ir.Table, cut: pd.Timestamp) -> ir.Table:
+    """One row a user with an open cart: an item that was not bought in the second of its last cart or later."""
+    log = log.filter(log.behavior.isin(["cart", "buy"]))
+    cart = log.behavior == "cart"
+    each = log.group_by("user_id", "item_id").agg(
+        carted=log.timestamp.max(where=cart), bought=log.timestamp.max(where=~cart),
+        day=log.day.argmax(log.timestamp, where=cart),
+    )  # fmt: skip
+    each = each.filter(each.carted.notnull() & (each.bought.isnull() | (each.carted > each.bought)))
+    return each.group_by("user_id").agg(open_carts=each.count(), recent_open_carts=each.count(where=_recent(each, cut)))
 
 
-def _further(log: ir.Table, cut: pd.Timestamp) -> dict[str, ir.Value]:
-    """The aggregates that the shared measures do not have."""
-    recent = log.day >= ibis.date((cut - pd.Timedelta(days=RECENT_DAYS)).strftime("%Y-%m-%d"))
-    cart, buy = log.behavior == "cart", log.behavior == "buy"
+def _recent(table: ir.Table, cut: pd.Timestamp) -> ir.BooleanColumn:
+    """Does the row lie in the last days before the cut-off?"""
+    return table.day >= ibis.date((cut - pd.Timedelta(days=RECENT_DAYS)).strftime("%Y-%m-%d"))
 
-    def count(rows: ir.BooleanValue) -> ir.Value:
-        return rows.ifelse(1, 0).sum().cast("int64")
 
+def _further(days: ir.Table, cut: pd.Timestamp) -> dict[str, ir.Value]:
+    """The aggregates over a user's days that the shared measures do not have."""
+    recent, cart, buy = _recent(days, cut), days.cart > 0, days.buy > 0
+    sums = {"recent_actions": days.actions, "recent_carts": days.cart, "recent_purchases": days.buy}
     return {
-        "first_on": log.day.min(), "cart_on": log.day.max(where=cart), "buy_on": log.day.max(where=buy),
-        "recent_actions": count(recent), "recent_carts": count(recent & cart), "recent_purchases": count(recent & buy),
-        "purchase_days": log.day.nunique(where=buy), "open_carts": log.item_id.nunique(where=log.open),
-        "recent_open_carts": log.item_id.nunique(where=log.open & recent),
-        "evening_share": (log.hour >= 18).ifelse(1.0, 0.0).mean(),
+        "first_on": days.day.min(), "cart_on": days.day.max(where=cart), "buy_on": days.day.max(where=buy),
+        "purchase_days": days.count(where=buy), "evening_share": days.evening.sum() / days.actions.sum(),
+        **{name: number.sum(where=recent).fill_null(0).cast("int64") for name, number in sums.items()},
     }  # fmt: skip
 
 

@@ -11,6 +11,8 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from helpers.tables import BEHAVIORS
+
 FEATURES: dict[str, tuple[str, str]] = {
     "recency_days": ("days from the last active day to the end of the window; 0 = active on its last day", "days"),
     "active_days": ("days with at least one action", "days"),
@@ -55,7 +57,8 @@ def features(
     orders : Ibis table, optional
         The order lines with `day`; adds the money columns (missing for users without an order).
     more : function, optional
-        The rows inside the window → further aggregates by name, computed in the same pass.
+        The users' days inside the window (user_id, day, actions, pv, fav, cart, buy, night, evening) → further
+        aggregates by name.
 
     Returns
     -------
@@ -74,16 +77,25 @@ def features(
     """
     last = _ends(window)[1]
     log = inside(events, window=window)
-    counts = {b: log.behavior.cases((b, 1), else_=0).sum().cast("int64") for b in ("pv", "fav", "cart", "buy")}
-    users = log.group_by("user_id").agg(
-        last_day=log.day.max(), active_days=log.day.nunique(), actions=log.count(), **counts,
-        items=log.item_id.nunique(), categories=log.category_id.nunique(),
-        night=(log.hour < 6).ifelse(1, 0).sum().cast("int64"), **(more(log) if more else {}),
-    )  # fmt: skip
+    days = _user_days(log)
+    sums = {name: days[name].sum().cast("int64") for name in ("actions", *BEHAVIORS, "night")}
+    users = days.group_by("user_id").agg(
+        last_day=days.day.max(), active_days=days.count(), **sums, **(more(days) if more else {})
+    )
+    for name in ("items", "categories"):  # two steps: sets of each user's things would be dearer
+        pairs = log.select("user_id", {"items": "item_id", "categories": "category_id"}[name]).distinct()
+        users = users.join(pairs.group_by("user_id").agg(**{name: pairs.count()}), "user_id")
     users = users.mutate(recency_days=last.delta(users.last_day, unit="day"), **_ratios(users)).drop("last_day")
     if orders is None:
         return users
     return users.left_join(spending(orders, window=window).drop("order_recency_days"), "user_id").drop("user_id_right")
+
+
+def _user_days(log: ir.Table) -> ir.Table:
+    """One row a user and day with the numbers of actions; evening: from 18:00 to 23:59."""
+    counts = {b: log.count(where=log.behavior == b) for b in BEHAVIORS}
+    counts |= {"night": log.count(where=log.hour < 6), "evening": log.count(where=log.hour >= 18)}
+    return log.group_by("user_id", "day").agg(actions=log.count(), **counts)
 
 
 def _ends(window: tuple) -> list[ir.DateScalar]:

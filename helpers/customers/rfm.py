@@ -5,11 +5,12 @@ Main reference: [hughes1994]. Customers who are equal always get equal scores.
 
 from __future__ import annotations
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from helpers.customers.measures import features, spending, user_table, why
+from helpers.customers.measures import inside, spending, user_table, why
 from helpers.findings import Estimate, missing
 from helpers.intervals import rate
 from helpers.privacy import HIDDEN, suppress
@@ -82,9 +83,11 @@ def rfe_table(log: ir.Table, *, window: tuple) -> pd.DataFrame:
         One row a user, indexed and ordered by user_id: recency_days (last action to the end of the window), frequency
         (active days), engagement (actions an active day). An empty window: empty, with the reason.
     """
-    users = features(log, window=window)
-    users = users.select("user_id", "recency_days", frequency="active_days", engagement="actions_per_day")
-    table = user_table(users)
+    days = inside(log, window=window).group_by("user_id", "day").agg(actions=ibis._.count())
+    users = days.group_by("user_id").agg(last=days.day.max(), frequency=days.count(), actions=days.actions.sum())
+    end = ibis.date(pd.Timestamp(window[1]).strftime("%Y-%m-%d"))
+    recency, engagement = end.delta(users["last"], unit="day"), users.actions / users.frequency
+    table = user_table(users.select("user_id", recency_days=recency, frequency="frequency", engagement=engagement))
     return table if len(table) else missing(list(table.columns), "no user in the window")
 
 

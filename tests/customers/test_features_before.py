@@ -138,11 +138,11 @@ def test_cart_and_purchase_in_the_same_second_count_as_bought() -> None:
     assert found.open_carts.tolist() == [0]
 
 
-def test_the_feature_table_takes_one_scan() -> None:
+def test_the_feature_table_is_one_query_of_four_scans() -> None:
     table = hold(as_table(crowd(1)))
     with counted(table) as scans:
         fb.features_before(table, cut=FIRST + pd.Timedelta(days=6), history_days=5)
-    assert [n for n, _ in scans] == [1]
+    assert [n for n, _ in scans] == [4]  # by day, item, category; carts
 
 
 def test_the_training_ends_where_the_test_begins() -> None:
