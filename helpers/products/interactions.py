@@ -147,8 +147,10 @@ def read(
     thing = ibis.ifelse(joined.place >= most_things, OUTSIDE, joined.place).fill_null(UNSEEN)
     kept = joined.mutate(thing=thing).drop("place")
     kept = kept.filter((kept.thing >= 0) | (kept.behavior == target))
+    words = sorted(BEHAVIORS)  # as numbers: millions of words would be dear in pandas
+    kept = kept.mutate(behavior=kept.behavior.cases(*zip(words, range(len(words)), strict=True)).cast("int8"))
     rows = kept.order_by("user_id", "thing_id", "behavior", "slice", "day").to_pyarrow().to_pandas()
-    rows["behavior"] = rows["behavior"].map({b: k for k, b in enumerate(BEHAVIORS)}).astype("int8")
+    rows["behavior"] = np.array([BEHAVIORS.index(b) for b in words], "int8")[rows["behavior"].to_numpy(int)]
     rows["user"] = np.searchsorted(ids, rows["user_id"].to_numpy()) if len(rows) else np.zeros(0, int)
     frequent = held.filter(held.place < most_things).order_by("place").to_pandas()
     things, category = frequent["thing_id"].to_numpy(), frequent["category"].to_numpy()
