@@ -182,7 +182,8 @@ def daily(measures: Measures, *, window: tuple[pd.Timestamp, pd.Timestamp], min_
     window : (first, last)
         The study's days, both inclusive.
     min_cell : int
-        Days with fewer people show no numbers, days with fewer buyers neither buyers nor conversion.
+        Days with fewer people show no numbers, days with fewer users only orders and sales, days with fewer buyers
+        neither buyers nor conversion.
 
     Returns
     -------
@@ -200,8 +201,8 @@ def daily(measures: Measures, *, window: tuple[pd.Timestamp, pd.Timestamp], min_
     found["orders"] = found.orders.round(6)
     found["conversion"] = found.buyers / found.users
     found = found.where(found.people >= min_cell)
-    few = found.buyers.between(1, min_cell - 1)
-    found.loc[few, ["buyers", "conversion"]] = np.nan
+    found.loc[found.users.between(1, min_cell - 1), [*BEHAVIORS, "users", "buyers", "conversion"]] = np.nan
+    found.loc[found.buyers.between(1, min_cell - 1), ["buyers", "conversion"]] = np.nan
     days = pd.date_range(*window, freq="D", name="day", unit="us")
     return found.reindex(days)[list(METRICS)].reset_index()
 

@@ -152,6 +152,14 @@ def test_few_buyers_of_many_users_are_hidden_and_the_rest_of_the_day_is_shown():
     assert table.buyers.fillna(-1).tolist() == [3, 0, -1] and table.conversion.fillna(-1).tolist() == [0.75, 0, -1]
 
 
+def test_a_day_of_few_users_and_many_orders_shows_the_orders_only():
+    orders = order_lines(7)
+    few = crowd(7)[lambda t: t.user_id <= 2].drop_duplicates(["user_id", "day"])
+    table = early_warning.daily(measured(few, orders), window=WINDOW, min_cell=3)
+    assert table[["pv", "buy", "users", "buyers", "conversion"]].isna().all(axis=None)
+    assert table.orders.notna().all() and table.sales.notna().all()
+
+
 # History --------------------------------------------------------------------------------------------------------------
 
 
