@@ -53,12 +53,16 @@ def _texts(file: Path) -> pd.DataFrame:
 
 def _row(record: dict[str, str], pages: dict[str, str]) -> dict[str, str]:
     """One line of the sheet; the apostrophe that keeps a spreadsheet from computing is taken off again."""
-    plain = {"against_last_period": "–", "trend": "–"} | {k: v.removeprefix("'") for k, v in record.items()}
+    plain = {"benchmark": "–", "against_last_period": "–", "trend": "–"} | {
+        k: v.removeprefix("'") for k, v in record.items()
+    }
     light, _, needs = plain["light"].partition(": ")
     light = light.replace(" with these tables", "")
+    beside = plain.get("light_against_benchmark", "–")[:1]
     return plain | {
         "kind": KINDS.get(plain["light"][:1], "grey"), "light": light, "needs": needs,
-        "number": pages.get(plain["indicator"], ""), "trend": plain["trend"].replace("no clear trend", "not clear"),
+        "beside": "" if beside == "–" else beside,
+        "number": pages.get(plain["indicator"], ""), "trend": plain["trend"].replace("no clear trend", "unclear"),
     }  # fmt: skip
 
 

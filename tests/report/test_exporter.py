@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pandas as pd
+import pytest
 
 from helpers import charts
 from helpers.findings import show
 from helpers.report.collection import Notebook
-from helpers.report.exporter import Page, page_script, render_page, render_refusal
+from helpers.report.exporter import Page, page_script, render_page, render_refusal, spaced
 from helpers.report.gate import faults
 from tests.report.cells import code, markdown
 
@@ -95,3 +96,20 @@ def test_a_refusal_is_a_short_page_with_question_and_reason(write_notebook: Call
     page = render_refusal(write_notebook("50_experiment"), "needs <b> tables", Page("Corner", "2017"))
     assert "needs &lt;b&gt; tables" in page and "Does it run?" in page
     assert faults(page, words=[], trusted=[page_script()]) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("<p>of 5%, 5 % and 5&nbsp;%</p>", "<p>of 5_%, 5_% and 5&nbsp;%</p>"),
+        ('<a href="x?a=1%20b" title="5%">2%</a>', '<a href="x?a=1%20b" title="5%">2_%</a>'),
+        ("<p>x?a=1%20b, %, five%</p>", "<p>x?a=1%20b, %, five%</p>"),
+        ("<pre><code>a = 5 % 3</code></pre><pre>5%</pre>", "<pre><code>a = 5 % 3</code></pre><pre>5_%</pre>"),
+        (
+            "<style>a{width:5%}</style><svg><text>5%</text></svg>",
+            "<style>a{width:5%}</style><svg><text>5%</text></svg>",
+        ),
+    ],
+)
+def test_per_cent_is_written_in_one_way(written: str, read: str) -> None:
+    assert spaced(written) == read.replace("_", "\u00a0")

@@ -16,6 +16,7 @@ import pytest
 from helpers.report import build, kernels, one_page
 from helpers.report.account import Data
 from helpers.report.build import make_reports
+from helpers.report.exporter import spaced
 from helpers.report.gate import faults
 from helpers.report.kernels import Outcome
 from helpers.study import Study
@@ -39,7 +40,8 @@ def results(folder: Path, rows: int = 24, *, name: str = "indicator") -> Path:
         "interval": "1,884,791 to 2,051,473", "target": "1,457,826 CNY", "light": [LIGHTS[i % 4] for i in number],
     })  # fmt: skip
     card.to_csv(folder / "scorecard.csv", index=False)
-    moves = {"indicator": card.indicator, "against_last_period": "'+221.6 % (+8.5 % to +856.0 %)", "trend": "↘ falling"}
+    moves = {"indicator": card.indicator, "against_last_period": "'+221.6 % (+8.5 to +856.0 %)", "trend": "↘ falling"}
+    moves |= {"benchmark": "1,390,112 CNY", "light_against_benchmark": "✓ on benchmark"}
     pd.DataFrame(moves).to_csv(folder / "changes.csv", index=False)
     pd.DataFrame({"name": card.indicator, "notebook": "43"}).to_csv(folder / "definitions.csv", index=False)
     days = {"days_of": ["2017-Q4, judged"], "first_day": "2017-10-01", "last_day": "2017-12-17", "days": 78}
@@ -60,7 +62,8 @@ def test_it_says_what_the_tables_say(tmp_path: Path) -> None:
     text = page(tmp_path)
     assert text.count("<tbody>") == 7 and text.count('<th scope="row">') == 24
     assert text.count('<a href="43_feedback.html">43</a>') == 24
-    assert "+221.6 % (+8.5 % to +856.0 %)" in text and "'+221" not in text
+    assert spaced("+221.6 % (+8.5 to +856.0 %)") in text and "'+221" not in text
+    assert text.count('<td class="num">1,390,112 CNY ✓</td>') == 24
     assert [f"Sentence {i}" in text for i in range(5)] == [True] * 3 + [False] * 2
     assert "indicator 3 needs the table market" in text and "2017-Q4, judged: 2017-10-01" in text
 
