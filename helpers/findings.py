@@ -100,8 +100,8 @@ class Shown:
         return f"\n… and {left:,} more rows" if left > 0 else ""
 
     def _repr_html_(self) -> str:
-        columns = self._columns()
-        head = "".join(self._head(c, high) for c, high in columns)
+        columns = [(c, high, _is_number_column(self.table[c])) for c, high in self._columns()]
+        head = "".join(self._head(*c) for c in columns)
         records = self.table.head(self.rows).astype(object).to_dict("records")
         rows = "".join(f"<tr>{''.join(self._cell(r, *c) for c in columns)}</tr>" for r in records)
         more = f'<p class="smn-more">{self._more().strip()}, in the CSV file of this table.</p>' if self._more() else ""
@@ -118,11 +118,11 @@ class Shown:
         pairs = {low: high for low, high in highs.items() if high in names}
         return [(n, pairs.get(n, "")) for n in names if n not in pairs.values()]
 
-    def _head(self, column: str, high: str) -> str:
+    def _head(self, column: str, high: str, number: bool) -> str:
         unit = self.units.get(column, "")
         small = f" <small>{html.escape(unit)}</small>" if unit else ""
         name = self._interval_of(column) if high else column.replace("_", " ")
-        side = ' class="num"' if _is_number_column(self.table[column]) else ""
+        side = ' class="num"' if number else ""
         return f'<th scope="col"{side}>{html.escape(name)}{small}</th>'
 
     def _interval_of(self, low: str) -> str:
@@ -131,11 +131,10 @@ class Shown:
         before = self.table.columns[max(0, list(self.table.columns).index(low) - 1)]
         return "interval" if estimate in ("", before) else f"{estimate} interval".replace("_", " ")
 
-    def _cell(self, record: dict[str, Any], column: str, high: str) -> str:
+    def _cell(self, record: dict[str, Any], column: str, high: str, number: bool) -> str:
         text = format_value(record[column], column)
         if high and text != format_value(None):
             text = f"{text.removesuffix(' %')} to {format_value(record[high], high)}"
-        number = _is_number_column(self.table[column])
         side = ' class="num"' if number else ' class="day"' if DAY.fullmatch(text) else ""
         return f"<td{side}>{html.escape(text)}</td>"
 
