@@ -76,8 +76,8 @@ def _log_log(survival: np.ndarray, spread: np.ndarray, z: float) -> tuple[np.nda
     log = np.log(np.where(inside, survival, 0.5))
     reach = np.exp(z * spread / -log)
     low = np.where(inside, np.exp(log * reach), survival)
-    high = np.where(inside, np.exp(log / reach), np.where(survival == 1, 1.0, np.nan))
-    # where nobody is left, the last upper bound stands
+    high = np.where(inside, np.exp(log / reach), np.nan)
+    # 1 before the first event; where nobody is left, the last upper bound stands
     return low, pd.Series(high).ffill().fillna(1.0).to_numpy()
 
 

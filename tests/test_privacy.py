@@ -31,6 +31,7 @@ def hidden_rows(counts: list[int], **options: object) -> list[int]:
         ([30, 40, 50], []),
         ([30, 40, 4, 5], [0, 2, 3]),  # 4 + 5 = 9 people are still too few
         ([30, 40, 6, 7], [2, 3]),  # 13 people in two rows are enough
+        ([30, 40, 5, 5], [2, 3]),  # and so are 10
         ([30, 0], [0, 1]),  # a group of nobody says something about everybody
         ([3], [0]),
         ([10, 10], []),
@@ -177,7 +178,9 @@ def test_a_crowd_that_is_too_small_to_be_shown_is_hidden(crowd: pd.DataFrame) ->
     assert hidden[["users", *SHARES]].isna().all(axis=None) and hidden["points"].tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("wrong", [{"item": "user_id"}, {"time_unit": "hour"}, {"points": 0}, {"points": ()}])
+@pytest.mark.parametrize(
+    "wrong", [{"item": "user_id"}, {"time_unit": "hour"}, {"points": 0}, {"points": 11}, {"points": ()}]
+)
 def test_wrong_points_are_refused(crowd: pd.DataFrame, wrong: dict) -> None:
     with pytest.raises(PrivacyError):
         unicity(as_events(crowd), **wrong)

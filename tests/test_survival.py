@@ -100,7 +100,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
 
 def test_negative_times_are_refused():
     with pytest.raises(SurvivalError, match="time -1 is negative"):
-        kaplan_meier(counts([-1], [2]))
+        kaplan_meier(counts([0, -1], [2]))
     with pytest.raises(SurvivalError, match="share 1 is not between"):
         quantile(kaplan_meier(counts([1], [2])), share=1)
 

@@ -99,6 +99,12 @@ def test_error_by_hand():
     assert table.loc["linear", "harvest_share"] == pytest.approx(1 / 3)
 
 
+def test_without_caused_orders_there_is_no_share_of_them():
+    found = attribute(touches_of(pd.DataFrame({"path": ["a > b"], "conversions": [10]})), boots=0)
+    nothing = pd.DataFrame({"channel": ["a", "b"], "incremental_orders": [0, 0]})
+    assert attribution.errors_against_truth(found, nothing).attrs["reason"] == "none of these channels causes an order"
+
+
 def test_real_data_have_no_truth():
     found = attribute(touches_of(random_paths(1)), boots=0)
     none = missing(["truth"], "these are not simulated data")

@@ -1,5 +1,7 @@
 """Measures of return by hand, the tables behind them, and the door of notebook 54."""
 
+from contextlib import nullcontext
+
 import ibis
 import numpy as np
 import pandas as pd
@@ -77,6 +79,14 @@ def test_last_touch_by_hand():
     assert longer.set_index("channel").new_customers.to_dict() == {"tv": 1, "web": 0}
 
 
+@pytest.mark.parametrize(("options", "taken"), [((1, 0), True), ((0, 0), False), ((365, 365), True), ((366, 0), False)])
+def test_touches_are_looked_for_over_a_day_to_a_year(options, taken):
+    orders, spend, touches, _ = tables()
+    given = dict(zip(("lookback_days", "quiet_days"), options, strict=True))
+    with nullcontext() if taken else pytest.raises(ExperimentError):
+        budget.attributed(touches, orders, spend, **given)
+
+
 def test_without_touchpoints_or_margins():
     orders, spend, touches, items = tables()
     assert "touchpoints" in budget.attributed(None, orders, spend).attrs["reason"]
@@ -94,6 +104,9 @@ def test_controls_have_a_term_for_each_campaign_and_each_peak():
     found = budget.controls(table, campaigns=plan, zone="UTC")
     assert found.shape == (60, 6 + 1 + 1 + 1) and found[:, -1].nonzero()[0].tolist() == list(range(7, 14))
     assert budget.controls(table, campaigns=None, zone="UTC").shape == (60, 8)
+    # a Monday first, so the first column is that of Tuesdays; then the trend, then the peak
+    assert found[:, 0].nonzero()[0].tolist() == list(range(1, 60, 7)) and found[:, 7].nonzero()[0].tolist() == [59]
+    assert found[[0, 59], 6].tolist() == [0.0, 1.0]
 
 
 def holdout(users=2000, sales=6.0, unit_cost=0.0):

@@ -151,6 +151,9 @@ def test_ratio_degenerate():
     assert "denominator is 0" in ratio_difference(users, numerator="spend", denominator="visits").attrs["reason"]
     with pytest.raises(ExperimentError, match="negative"):
         ratio_difference(users.assign(visits=-1), numerator="spend", denominator="visits")
+    for one_arm in ([1, 1, 1, -1], [1, -1, 1, 1]):
+        with pytest.raises(ExperimentError, match="negative"):
+            ratio_difference(users.assign(visits=one_arm), numerator="spend", denominator="visits")
 
 
 def test_one_arm_and_no_control_are_missing_with_reason():

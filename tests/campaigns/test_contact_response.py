@@ -14,6 +14,11 @@ DOSES = np.array([0.0, 1.0, 2.0, 4.0, 7.0])
 PEOPLE = np.full(5, 10_000)
 
 
+@pytest.mark.parametrize(("most", "doses"), [(0.05, [0, 0.05]), (0.15, [0, 0.05, 0.1, 0.15]), (0.0, [0, 0])])
+def test_the_curves_are_computed_every_twentieth_of_a_message(most, doses):
+    assert response.DoseFit(most=most).doses.tolist() == pytest.approx(doses)
+
+
 def exact(*, ceiling=0.2, scale=1.6, kappa=0.0, beta=1.0, error=1e-4, weeks=4.0, value=90.0):
     left = PEOPLE * -np.expm1(-kappa * DOSES**beta)
     means = 0.5 + ceiling * -np.expm1(-DOSES / scale)

@@ -166,6 +166,7 @@ def test_arms_that_differ_without_a_campaign_raise_the_alarm():
 
     study = experiment.coverage_study(shop, experiments=2, users=40, effect=1.0, seed=0)
     assert study.aa_alarm.tolist() == [False, True] and study.covered.tolist() == [True, False]
+    assert list(study)[:2] == ["experiment", "difference"] and study.experiment.tolist() == [1, 2]
     assert study.truth.tolist() == [1.0, 1.0] and study.difference.tolist() == pytest.approx([1.0, 10.0])
 
 

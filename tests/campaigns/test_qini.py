@@ -37,6 +37,12 @@ def test_areas_by_hand():
     assert uplift_auc(Y, T, SCORE) == pytest.approx((59 / 6 - 6) / (2 + 6 + 11 / 3 + 8 / 3 - 6))
 
 
+def test_two_people_by_hand():
+    # treated buyer first: Q = 0, 1, 1, its area 1½ less the line's 1; the other way round Q = 0, 0, 1
+    y, t = np.array([1, 0]), np.array([1, 0])
+    assert [qini_auc(y, t, s) for s in (np.array([2.0, 1.0]), np.array([1.0, 2.0]))] == [1.0, -1.0]
+
+
 def test_uplift_among_the_first_by_hand():
     assert uplift_at(Y, T, SCORE, share=0.5) == 1.0  # treated 1, 1; control 0
     assert uplift_at(Y, T, SCORE, share=1.0) == pytest.approx(1 / 3)
@@ -100,6 +106,12 @@ def test_curves_for_a_chart():
     np.testing.assert_allclose(table[table.method == "ours"].won, np.array([0, 1, 1, 2, 1, 0.5, 1]) / 3 * 1000)
     np.testing.assert_allclose(table[table.method == "by lot"].won, np.arange(7) / 6 / 3 * 1000)
     assert "arm is empty" in qini_curves(Y, np.ones(6), pd.DataFrame({"ours": SCORE})).attrs["reason"]
+
+
+def test_nobody_took_part():
+    nobody = pd.DataFrame({"ours": []})
+    assert "arm is empty" in qini_curves(np.array([]), np.array([]), nobody).attrs["reason"]
+    assert "nobody answered" in compare_rankings(np.array([]), np.array([]), nobody, share=0.5).attrs["reason"]
 
 
 def test_nobody_answered():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, datetime
+from itertools import product
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -53,6 +54,13 @@ def test_days_agree_with_the_standard_library() -> None:
 def test_days_that_are_not_in_the_calendar() -> None:
     wrong = ["1900-02-29", "2017-04-31", "2017-12-32", "2017-01-00", "2017-00-01", "2017-13-01", "0000-01-01"]
     assert not parse_days(pa.array(wrong))[1].any() and parse_days(pa.array(["2000-02-29", "2017-12-31"]))[1].all()
+
+
+def test_a_month_ends_with_its_last_day() -> None:
+    for year, month in product((1900, 2000, 2016, 2017), range(1, 13)):
+        last = calendar.monthrange(year, month)[1]
+        texts = [f"{year}-{month:02}-{day:02}" for day in (last, last + 1)]
+        assert parse_days(pa.array(texts))[1].tolist() == [True, False]
 
 
 @pytest.mark.parametrize("name", ["Asia/Shanghai", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"])
