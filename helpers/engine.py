@@ -15,6 +15,8 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
+import sqlglot.expressions as sge
+from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 
 from helpers.study import CACHE, Engine
 
@@ -121,6 +123,27 @@ def hold(table: ir.Table) -> ir.Table:
 
         return held(table)
     return backend.create_table(ibis.util.gen_name("held"), table, temp=True)
+
+
+def latest(values: ir.Column, window: object) -> ir.Column:
+    """The last value so far that is not missing, in the order of a window; missing before the first.
+
+    For values that never fall it is the greatest so far, and DuckDB finds it at a third of the cost of a maximum.
+
+    >>> log = as_table(pd.DataFrame({"time": [1, 2, 3], "seen": [None, 2, None]}))
+    >>> found = log.mutate(latest=latest(log.seen, ibis.window(order_by="time", range=(None, 0))))
+    >>> found.order_by("time").execute()["latest"].tolist()
+    [nan, 2.0, 2.0]
+    """
+    return values.last().over(window)
+
+
+def _skip_missing(compiler: DuckDBCompiler, op: object, *, arg: sge.Expression) -> sge.Expression:
+    """Ibis leaves missing values out of `last` over a window on Spark, but not on DuckDB; here on both."""
+    return sge.IgnoreNulls(this=compiler.f.last_value(arg))
+
+
+DuckDBCompiler.visit_LastValue = _skip_missing
 
 
 def as_table(frame: pd.DataFrame) -> ir.Table:

@@ -22,6 +22,8 @@ KINDS = {
 
 BEHAVIORS = ("pv", "fav", "cart", "buy")
 """The four things a shopper can do, in the order of commitment."""
+VISIT_PAUSE = 1_800
+"""A pause of more than so many seconds ends a visit: the convention of web analytics (30 minutes)."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Table:
     `key` names the columns that identify a row (empty: a row has no key, equal rows are duplicates).
     `clock` names the instant that places a row in the study's window; intake adds `day` (the calendar day
     in the study's time zone) and `hour` (0…23) beside it. `order` is the sort order on disk. `repeats`: where the study
-    says `duplicates: keep`, rows with the same key are kept.
+    says `duplicates: keep`, rows with the same key are kept. `visits`: intake adds `pause` (seconds since the row before
+    of the same user; missing in the first) and `visit` (1, 2, … of a user; one ends with a pause above `VISIT_PAUSE`).
     """
 
     name: str
@@ -60,6 +63,7 @@ class Table:
     clock: str = ""
     order: tuple[str, ...] = ()
     repeats: bool = False
+    visits: bool = False
 
     def column(self, name: str) -> Column:
         """The column called `name`; KeyError when the contract has none."""
@@ -107,6 +111,7 @@ TABLES: dict[str, Table] = {
             ),
             clock="timestamp",
             order=("user_id", "timestamp", "item_id", "behavior"),
+            visits=True,
         ),
         Table(
             "orders",

@@ -1,12 +1,12 @@
 """Funnels: which share goes on to the next step. By what unit, in which order, in what time, out of whom?
 
-One pass over the events is enough: `journeys`. Everything else is built on its result. Time to convert follows
+Two passes over the events are enough: `journeys`. Everything else is built on its result. Time to convert follows
 Kaplan & Meier (kaplanmeier1958).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import ibis
@@ -22,11 +22,9 @@ from helpers.behaviour.sessions import (
     add_visits,
     check_choice,
     check_positive,
-    count_behaviors,
     hide_small,
-    mark_begins,
 )
-from helpers.engine import as_table, hold
+from helpers.engine import as_table, hold, latest
 from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate, add_rate_by_cluster, newcombe
 from helpers.tables import BEHAVIORS
@@ -40,6 +38,10 @@ SEGMENTS = {
 }
 STEPS = {"user": "user_step", "visit": "visit_step", "user-item": "item_step"}
 """Unit → its column in `Journeys.table`."""
+AFTER = ("item_buy_after_view", "user_buy_after_view")
+FOLLOWED_HOURS = 240.0
+"""So long a curve of time to convert is drawn by default."""
+ROW = ("user_id", "visit", "item_id", "category_id", "day")
 SO_FAR_ITEM = ibis.window(group_by=["user_id", "item_id"], order_by="timestamp", range=(None, 0))
 ROUTES = ("cart and favourite", "cart only", "favourite only", "direct")
 
@@ -131,8 +133,9 @@ def deepest_step(
 
     Notes
     -----
-    For each event of step k: the latest start of a chain that reaches step k there. It is the running maximum of the
-    starts of step k − 1, if not longer ago than the window: a later start is never worse, so no chain is missed.
+    For each event of step k: the latest start of a chain that reaches step k there. It is the latest start of step
+    k − 1, if not longer ago than the window: a later start is never worse, so no chain is missed. Starts never fall in
+    the order of time, so the last one is the latest.
 
     Examples
     --------
@@ -168,7 +171,7 @@ def _chain(
     table = table.mutate(start_1=ibis.ifelse(table[number] == 1, table[clock], None))
     for k in range(2, length + 1):
         last = f"start_{k - 1}"
-        start = table[last].max().over(until_now)
+        start = latest(table[last], until_now)
         table = _unbroken(table, keys, k, last) if strict else table.mutate(start=start)
         in_time = table[clock] - table.start <= seconds
         table = table.mutate(**{f"start_{k}": ibis.ifelse((table[number] == k) & in_time, table.start, None)})
@@ -200,7 +203,7 @@ def journeys(
     session_minutes: float = 30,
     strict: bool = False,
 ) -> Journeys:
-    """The one pass over the events that all funnels of a study are built on.
+    """The two passes over the events that all funnels of a study are built on.
 
     Parameters
     ----------
@@ -216,48 +219,116 @@ def journeys(
     """
     check_positive("window_hours", window_hours)
     parsed = parse_steps(steps)
-    table = mark_begins(events, session_minutes=session_minutes)
-    seconds = window_hours * 3600
-    table = _strict_steps(table, parsed, seconds) if strict else _all_steps(table, parsed, seconds)
-    deepest = {f"{name}{end}": table[f"{name}{end}"].max() for name in STEPS.values() for end in ("", "_ends")}
-    firsts = {f"first_{b}": table.timestamp.min(where=table.behavior == b) for b in BEHAVIORS}
-    bought = table.behavior == "buy"
+    table = _number_steps(add_visits(events, session_minutes=session_minutes), parsed)
+    counted = hold(_counted(table))
+    climb = _strict_climb if strict else _climb
+    climbed = _climbed(climb(table, counted, parsed, window_hours * 3600))
+    looking_is_a_step = "pv" in parsed[0]
+    more = hold(_more(counted, climbed, looking_is_a_step))
+    return Journeys(ibis.union(_looks(counted, looking_is_a_step), more), parsed, window_hours, strict)
+
+
+def _counted(table: ir.Table) -> ir.Table:
+    """The first pass: number and first second of the actions and of the views; `later`: was there more than looks?"""
+    viewed = {"pv": table.count(where=table.behavior == "pv"), "first_pv": _first_second(table, "pv")}
+    first = {"first_at": table.timestamp.min(), "later": _is_later(table).max()}
+    return table.group_by(ROW).agg(**viewed, **first)
+
+
+def _is_later(table: ir.Table) -> ir.BooleanColumn:
+    """Is it more than a look that can only be a first step? About one action in ten, and the only ones to follow up."""
+    return (table.behavior != "pv") | (table.step_number >= 2)
+
+
+def _looks(counted: ir.Table, looking_is_a_step: bool) -> ir.Table:
+    """The rows with nothing but looks: how far they got is known without following them."""
+    rows = counted.filter(~counted.later)
+    taken = {n: ibis.literal(int(looking_is_a_step and not n.endswith("_ends"))) for n in _step_columns()}
+    nothing = {c: ibis.null("int64") for c in (*(f"first_{b}" for b in BEHAVIORS[1:]), *AFTER)}
+    none = dict.fromkeys((*BEHAVIORS[1:], "buy_unseen"), ibis.literal(0))
+    return _in_order(rows.mutate(**taken, **nothing, **none))
+
+
+def _more(counted: ir.Table, climbed: ir.Table, looking_is_a_step: bool) -> ir.Table:
+    """The other rows: what was counted of them, and how far they climbed; at least to the first step with a look."""
+    rows = counted.filter(counted.later).inner_join(climbed, ROW)
+    if looking_is_a_step:
+        looked = ibis.ifelse(rows.pv > 0, 1, 0)
+        rows = rows.mutate(**{name: ibis.greatest(rows[name], looked) for name in STEPS.values()})
+    return _in_order(rows)
+
+
+def _climbed(later: ir.Table) -> ir.Table:
+    """One row a user, visit, item and day with later actions: their deepest steps, and when they were."""
+    deepest = {name: later[name].max() for name in _step_columns()}
+    counts = {b: later.count(where=later.behavior == b) for b in BEHAVIORS[1:]}
+    firsts = {f"first_{b}": _first_second(later, b) for b in BEHAVIORS[1:]}
+    bought = later.behavior == "buy"
     after = {
-        "item_buy_after_view": table.timestamp.min(where=bought & table.item_seen),
-        "user_buy_after_view": table.timestamp.min(where=bought & table.user_seen),
-        "buy_unseen": (bought & ~table.item_seen).sum(),
+        "item_buy_after_view": later.timestamp.min(where=bought & later.item_seen),
+        "user_buy_after_view": later.timestamp.min(where=bought & later.user_seen),
+        "buy_unseen": (bought & ~later.item_seen).sum(),
     }
-    groups = table.group_by(["user_id", "visit", "item_id", "category_id", "day"])
-    held = groups.agg(first_at=table.timestamp.min(), **count_behaviors(table), **deepest, **firsts, **after)
-    return Journeys(hold(held), parsed, window_hours, strict)
+    return later.group_by(ROW).agg(**counts, **deepest, **firsts, **after)
 
 
-def _strict_steps(table: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
-    """Visits, the steps of the three units one after the other, and what had been seen; strict order."""
-    table = _number_steps(table.mutate(visit=table.begins.sum().over(SO_FAR)), steps)
+def _first_second(table: ir.Table, behavior: str) -> ir.IntegerScalar:
+    return table.timestamp.min(where=table.behavior == behavior)
+
+
+def _step_columns() -> list[str]:
+    return [f"{name}{end}" for name in STEPS.values() for end in ("", "_ends")]
+
+
+def _in_order(table: ir.Table) -> ir.Table:
+    """The columns of `Journeys.table`, whole numbers, in one order, so that two such tables can be put together."""
+    whole = [*BEHAVIORS, *(f"first_{b}" for b in BEHAVIORS), "first_at", *_step_columns(), *AFTER, "buy_unseen"]
+    return table.select(*ROW, **{c: table[c].cast("int64") for c in whole})
+
+
+def _strict_climb(table: ir.Table, _: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
+    """The steps of the three units one after the other, and what had been seen; strict order."""
     for unit, name in STEPS.items():
         table = _chain(table, UNITS[unit], len(steps), seconds, strict=True, same_second=True, name=name)
-    view = ibis.ifelse(table.behavior == "pv", 1, 0)
-    seen = {"item_seen": view.max().over(SO_FAR_ITEM), "user_seen": view.max().over(SO_FAR)}
-    return table.mutate(**{name: ever == 1 for name, ever in seen.items()})
+    view = ibis.ifelse(table.behavior == "pv", table.timestamp, None)
+    seen = {"item_seen": latest(view, SO_FAR_ITEM), "user_seen": latest(view, SO_FAR)}
+    return table.mutate(**{name: last.notnull() for name, last in seen.items()}).filter(_is_later)
 
 
-def _all_steps(table: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
-    """The same for steps between which other events may lie, with half of the windows: these are what costs.
+def _climb(table: ir.Table, counted: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
+    """The same for steps between which other events may lie, on few rows: these windows are what a funnel costs.
 
-    A visit needs no window of its own: the latest start among all of the user's events belongs to the visit exactly
-    when it is not before the visit's first second. All windows of one level and the same order are one sort.
+    Only one order is made of all events: for the user's latest first step. The item's is asked for only where more was
+    done with the item than looked at it, and the higher steps look at the later actions alone. A visit needs no order
+    of its own: the user's latest start belongs to the visit exactly when it is not before the visit's first second.
     """
-    table = _number_steps(table, steps)
-    clock, number, last = table.timestamp, table.step_number, len(steps)
-    first, view = ibis.ifelse(number == 1, clock, None), ibis.ifelse(table.behavior == "pv", 1, 0)
-    began = ibis.ifelse(table.begins == 1, clock, None)
-    table = table.mutate(
-        visit=table.begins.sum().over(SO_FAR), began=began.max().over(SO_FAR), user_seen=view.max().over(SO_FAR) == 1,
-        item_seen=view.max().over(SO_FAR_ITEM) == 1, start_user_step=first.max().over(SO_FAR),
-        start_visit_step=first.max().over(SO_FAR), start_item_step=first.max().over(SO_FAR_ITEM),
-        **{name: (number == 1).cast("int64") for name in STEPS.values()},
+    first, view = _first_and_view(table)
+    began = ibis.ifelse(table.begins == 1, table.timestamp, None)
+    table = table.select(
+        *ROW, "timestamp", "behavior", "step_number", began=latest(began, SO_FAR),
+        user_seen=latest(view, SO_FAR).notnull(), start_user_step=latest(first, SO_FAR),
     )  # fmt: skip
+    pairs = counted.filter(counted.later).select("user_id", "item_id").distinct()
+    table = table.semi_join(pairs, ["user_id", "item_id"])
+    first, view = _first_and_view(table)
+    table = table.mutate(
+        item_seen=latest(view, SO_FAR_ITEM).notnull(), start_item_step=latest(first, SO_FAR_ITEM),
+        start_visit_step=table.start_user_step, **{n: (table.step_number == 1).cast("int64") for n in STEPS.values()},
+    )  # fmt: skip
+    return _higher_steps(table.filter(_is_later), len(steps), seconds)
+
+
+def _first_and_view(table: ir.Table) -> tuple[ir.IntegerColumn, ir.IntegerColumn]:
+    """The second of each action that is a first step, and of each view."""
+    return (
+        ibis.ifelse(table.step_number == 1, table.timestamp, None),
+        ibis.ifelse(table.behavior == "pv", table.timestamp, None),
+    )
+
+
+def _higher_steps(table: ir.Table, last: int, seconds: float) -> ir.Table:
+    """From the latest starts of the first step: which later step each action completes, for the three units."""
+    spans = {"user_step": SO_FAR, "visit_step": SO_FAR, "item_step": SO_FAR_ITEM}
     for k in range(2, last + 1):
         here = table.start_visit_step
         starts = {name: table[f"start_{name}"] for name in STEPS.values()}
@@ -268,8 +339,7 @@ def _all_steps(table: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: flo
             more |= {f"{n}_ends": ((table.step_number == last) & in_time[n]).cast("int64") for n in starts}
         if k < last:
             own = {n: ibis.ifelse((table.step_number == k) & in_time[n], start, None) for n, start in starts.items()}
-            spans = {"user_step": SO_FAR, "visit_step": SO_FAR, "item_step": SO_FAR_ITEM}
-            more |= {f"start_{n}": start.max().over(spans[n]) for n, start in own.items()}
+            more |= {f"start_{n}": latest(start, spans[n]) for n, start in own.items()}
         table = table.mutate(**more)
     return table
 
@@ -597,9 +667,12 @@ def unseen(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
         first purchase.
     """
     table = journeys.table
-    daily = table.group_by(["user_id", "item_id", "day"]).agg(buy=table.buy.sum(), pv=table.pv.sum())
+    # only what was ever bought by the user is asked for
+    ever = table.filter(table.buy > 0).select("user_id", "item_id").distinct()
+    near = table.semi_join(ever, ["user_id", "item_id"])
+    daily = near.group_by(["user_id", "item_id", "day"]).agg(buy=near.buy.sum(), pv=near.pv.sum())
     daily = daily.filter(daily.buy > 0)
-    pair, people = _units(journeys, "user-item"), _units(journeys, "user")
+    pair, people = _units(replace(journeys, table=near), "user-item"), _units(journeys, "user")
     pair, people = pair.filter(pair.buy > 0), people.filter(people.buy > 0)
     counts = [
         ("purchase rows, no view of the item before", table.agg(x=table.buy_unseen.sum(), n=table.buy.sum())),
@@ -638,7 +711,9 @@ def unseen_by_day(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
 # Time to convert ------------------------------------------------------------------------------------------------------
 
 
-def durations(journeys: Journeys, *, end: int, unit: str = "user", by: str | None = None) -> pd.DataFrame:
+def durations(
+    journeys: Journeys, *, end: int, unit: str = "user", by: str | None = None, longest: float | None = None
+) -> pd.DataFrame:
     """Waiting times from the first view to the first purchase after it, as counts; who has not bought is censored.
 
     Parameters
@@ -651,6 +726,9 @@ def durations(journeys: Journeys, *, end: int, unit: str = "user", by: str | Non
         'user' (any item) or 'user-item' (this very item).
     by : str, optional
         As in `funnel`.
+    longest : float, optional
+        Hours after which nobody is followed any more: who waits longer is censored a second later. A curve up to there
+        stays the same, and the table small.
 
     Returns
     -------
@@ -663,6 +741,9 @@ def durations(journeys: Journeys, *, end: int, unit: str = "user", by: str | Non
     units = units.filter(units.first_pv.notnull())
     bought = units.buy_after_view.notnull()
     seconds = ibis.ifelse(bought, units.buy_after_view, end) - units.first_pv
+    if longest is not None:
+        cut = int(longest * 3600) + 1
+        bought, seconds = bought & (seconds < cut), ibis.least(seconds, cut)
     units = units.mutate(seconds=seconds, bought=bought.cast("int64"))
     found = units.group_by(["segment", "seconds"]).agg(events=units.bought.sum(), all=units.count()).execute()
     columns = ["segment", "time", "events", "censored"]
@@ -696,9 +777,10 @@ def time_to_convert(
         hours.
     """
     columns = ["segment", "hours", "at_risk", "bought_share", "bought_share_ci_low", "bought_share_ci_high"]
-    counts = durations(journeys, end=end, unit=unit, by=by)
+    followed = FOLLOWED_HOURS if hours is None else max(hours, default=0)
+    counts = durations(journeys, end=end, unit=unit, by=by, longest=followed)
     names = {0: "all"} if by is None else segment_names(journeys, by)
-    longest = 0.0 if counts.empty else min(float(counts["time"].max()), 240.0)
+    longest = 0.0 if counts.empty else min(float(counts["time"].max()), FOLLOWED_HOURS)
     grid = [float(h) for h in np.linspace(0, longest, 61)] if hours is None else hours
     tables = []
     for segment, part in counts.groupby("segment"):

@@ -1,8 +1,8 @@
 """Paths: what follows what within a visit, from its start to its exit.
 
-One pass over the events holds one string a visit (`sessions`); everything else is counted on these strings. A visit of
-`longest` actions or fewer is a path; longer ones are machines or faults, left out whole and counted, since a cut path
-would end in an exit that never was.
+One pass over the events holds one string a visit (`sessions`), a second asks which purchases had been viewed before;
+everything else is counted on these strings. A visit of `longest` actions or fewer is a path; longer ones are machines
+or faults, left out whole and counted, since a cut path would end in an exit that never was.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ OTHER = "other"
 class Paths:
     """One row a user and visit, computed once and held.
 
-    `table` has `user_id, visit, hour` (of the first action), `actions, buys, unseen_log, unseen_visit` (purchases
-    without a view of the item before, in the log and in the visit), `path` (the behaviours as digits, in order) and
-    `short` (the same with repeats collapsed); both are missing where the visit has more than `longest` actions.
+    `table` has `user_id, visit, hour` (of the first action), `actions, buys`, `path` (the behaviours as digits, in
+    order) and `short` (the same with repeats collapsed); both are missing where the visit has more than `longest`
+    actions. `unseen` has one row: `buys, unseen_log, unseen_visit`, all purchases and those without a view of the item
+    before, in the log and in the visit.
     """
 
     table: ir.Table
+    unseen: ir.Table
     longest: int
 
     @property
@@ -50,7 +52,7 @@ class Paths:
 
 
 def sessions(events: ir.Table, *, session_minutes: float = 30, longest: int = 200) -> Paths:
-    """The one pass over the events: each visit as a string of its behaviours.
+    """The passes over the events: each visit as a string of its behaviours, and the purchases of unseen items.
 
     Actions of one second are taken in the order of commitment (view, favourite, cart, purchase), whatever their items,
     so that neither the order of the rows nor the ids matter.
@@ -74,35 +76,49 @@ def sessions(events: ir.Table, *, session_minutes: float = 30, longest: int = 20
     >>> from helpers.engine import as_table
     >>> log = as_table(pd.DataFrame({"user_id": 1, "item_id": 7, "behavior": ["pv", "pv", "cart", "buy"],
     ...     "timestamp": [0, 10, 20, 9000], "hour": 0}))
-    >>> sessions(log).table.order_by("visit").execute()[["visit", "path", "short", "unseen_visit"]]
-       visit path short  unseen_visit
-    0      1  113    13             0
-    1      2    4     4             1
+    >>> sessions(log).table.order_by("visit").execute()[["visit", "path", "short"]]
+       visit path short
+    0      1  113    13
+    1      2    4     4
     """
     check_positive("longest", longest)
-    table = _seen_before(add_visits(events, session_minutes=session_minutes))
+    table = add_visits(events, session_minutes=session_minutes)
     digit = table.behavior.cases(*((b, STATES.index(b)) for b in BEHAVIORS), else_=0).cast("int64")
     # one sortable number an action: the second, then the digit
-    table = table.mutate(code=table.timestamp * 8 + digit, bought=(table.behavior == "buy").cast("int64"))
+    code, what = table.timestamp * 8 + digit, ibis.struct({"item_id": table.item_id, "timestamp": table.timestamp})
     visits = table.group_by(["user_id", "visit"]).agg(
-        hour=table.hour.argmin(table.timestamp), actions=table.count(), codes=table.code.collect(),
-        buys=table.bought.sum(), unseen_log=(table.bought * table.unseen_log).sum(),
-        unseen_visit=(table.bought * table.unseen_visit).sum(),
+        hour=table.hour.argmin(table.timestamp), actions=table.count(), codes=code.collect(),
+        bought=what.collect(where=table.behavior == "buy"), buys=table.count(where=table.behavior == "buy"),
     )  # fmt: skip
     path = visits.codes.sort().map(lambda code: (code % 8).cast("string")).join("")
     visits = visits.mutate(path=ibis.ifelse(visits.actions <= longest, path, None)).drop("codes")
     short = visits.path
     for one in DIGITS:
         short = short.re_replace(f"{one}+", one)
-    return Paths(hold(visits.mutate(short=short)), int(longest))
+    visits = hold(visits.mutate(short=short))
+    return Paths(visits.drop("bought"), hold(_unseen(visits, table)), int(longest))
 
 
-def _seen_before(table: ir.Table) -> ir.Table:
-    """1 where the user has not viewed this very item at or before this second: in the whole log, and in the visit."""
-    view = ibis.ifelse(table.behavior == "pv", 1, 0)
-    keys = {"unseen_log": ["user_id", "item_id"], "unseen_visit": ["user_id", "visit", "item_id"]}
-    windows = {n: ibis.window(group_by=k, order_by="timestamp", range=(None, 0)) for n, k in keys.items()}
-    return table.mutate(**{name: 1 - view.max().over(window) for name, window in windows.items()})
+def _unseen(visits: ir.Table, table: ir.Table) -> ir.Table:
+    """All purchases, and those whose item the user had not viewed at or before that second: ever, in the visit.
+
+    The second pass looks at the views of what a user bought alone; no window goes over all events.
+    """
+    bought = visits.filter(visits.buys > 0).select("user_id", "visit", what=ibis._.bought.unnest())
+    bought = bought.select("user_id", "visit", item_id=bought.what.item_id, timestamp=bought.what.timestamp)
+    bought = bought.group_by(["user_id", "item_id", "visit", "timestamp"]).agg(rows=ibis._.count())
+    views = table.filter(table.behavior == "pv").semi_join(bought, ["user_id", "item_id"])
+    views = views.group_by(["user_id", "item_id", "visit"]).agg(viewed=ibis._.timestamp.min())
+    both = bought.left_join(views.rename(viewed_in="visit"), ["user_id", "item_id"])
+    before = (both.viewed <= both.timestamp).fill_null(False)
+    here = before & (both.viewed_in == both.visit).fill_null(False)
+    each = both.group_by(["user_id", "item_id", "visit", "timestamp"])
+    seen = each.agg(rows=both.rows.min(), ever=before.max(), here=here.max())
+    return seen.agg(buys=seen.rows.sum(), unseen_log=_rows(seen, ~seen.ever), unseen_visit=_rows(seen, ~seen.here))
+
+
+def _rows(table: ir.Table, where: ir.BooleanColumn) -> ir.IntegerScalar:
+    return table.rows.sum(where=where).fill_null(0)
 
 
 def accounting(paths: Paths) -> pd.DataFrame:
@@ -130,13 +146,11 @@ def unseen(paths: Paths, *, level: float = 0.95) -> pd.DataFrame:
         same visit. The first says what the log cannot know; the second, how many purchases a path within a visit cannot
         explain.
     """
-    table = paths.table
-    found = table.agg(of=table.buys.sum(), log=table.unseen_log.sum(), visit=table.unseen_visit.sum()).execute()
-    row = found.fillna(0).astype(int).iloc[0]
-    if not row["of"]:
+    row = paths.unseen.execute().fillna(0).astype(int).iloc[0]
+    if not row.buys:
         return missing(["counted", "without_view", "of", "unseen_rate"], "nobody bought")
     words = ["no view of the item before, in the log", "no view of the item before, in the same visit"]
-    rows = pd.DataFrame({"counted": words, "without_view": [row["log"], row["visit"]], "of": row["of"]})
+    rows = pd.DataFrame({"counted": words, "without_view": [row.unseen_log, row.unseen_visit], "of": row.buys})
     return add_rate(rows, successes="without_view", trials="of", name="unseen_rate", level=level)
 
 

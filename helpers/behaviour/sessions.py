@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from helpers.privacy import HIDDEN, suppress
-from helpers.tables import BEHAVIORS
+from helpers.tables import BEHAVIORS, VISIT_PAUSE
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 TIE_BREAK = ("timestamp", "item_id", "behavior")
@@ -54,6 +54,7 @@ def add_visits(events: ir.Table, *, session_minutes: float = 30) -> ir.Table:
     -------
     ibis Table
         The same rows with `visit` (1, 2, … within a user) and `begins` (1 in the first action of a visit, else 0).
+        Visits of 30 minutes are taken from the log itself where intake has stored them.
 
     Raises
     ------
@@ -73,7 +74,9 @@ def add_visits(events: ir.Table, *, session_minutes: float = 30) -> ir.Table:
     [1, 1, 2]
     """
     marked = mark_begins(events, session_minutes=session_minutes)
-    return marked.mutate(visit=marked.begins.sum().over(SO_FAR))
+    if "visit" in events.columns and session_minutes * 60 == VISIT_PAUSE:
+        return marked
+    return marked.mutate(visit=marked.begins.sum().over(SO_FAR).cast("int32"))
 
 
 # by range, so that all actions of one second belong to one visit, whichever of them begins it
@@ -83,14 +86,17 @@ SO_FAR = ibis.window(group_by="user_id", order_by="timestamp", range=(None, 0))
 def mark_begins(events: ir.Table, *, session_minutes: float = 30) -> ir.Table:
     """The same rows with `begins`: 1 in the first action of a visit, else 0; the visits are its sums over `SO_FAR`."""
     check_positive("session_minutes", session_minutes)
-    order = ibis.window(group_by="user_id", order_by=TIE_BREAK)
-    pause = events.timestamp - events.timestamp.lag().over(order)
+    if "pause" in events.columns:
+        pause = events.pause
+    else:
+        order = ibis.window(group_by="user_id", order_by=TIE_BREAK)
+        pause = events.timestamp - events.timestamp.lag().over(order)
     return events.mutate(begins=(pause.isnull() | (pause > session_minutes * 60)).cast("int64"))
 
 
 def count_behaviors(table: ir.Table) -> dict[str, ir.IntegerScalar]:
     """For `aggregate`: the number of views, favourites, carts and purchases."""
-    return {b: table.behavior.cases((b, 1), else_=0).sum() for b in BEHAVIORS}
+    return {b: table.count(where=table.behavior == b) for b in BEHAVIORS}
 
 
 def hide_small(

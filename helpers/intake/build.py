@@ -26,6 +26,7 @@ from helpers.intake.parquet_files import ParquetFile, ParquetFlight, sources_of
 from helpers.intake.preflight import Preflight
 from helpers.intake.sorting import Sorter, cuts_of, same_as_before, sorted_rows
 from helpers.intake.times import Calendar, unit_of
+from helpers.intake.visits import Visits
 from helpers.study import Study, zone
 from helpers.tables import TABLES, Table
 
@@ -390,7 +391,7 @@ def _equal_rows(table: pa.Table, columns: list[str], rows: np.ndarray, others: n
 
 
 class _Writer:
-    """Writes data.parquet: contract columns, day and hour, in row groups of one million rows."""
+    """Writes data.parquet: contract columns, day, hour, pause and visit, in row groups of one million rows."""
 
     def __init__(self, path: Path, build: TableBuild) -> None:
         self.build, self.rows = build, 0
@@ -399,17 +400,19 @@ class _Writer:
         self._words = sorted(set(self._rules.codes.values()))
         study = build.study
         self._calendar = Calendar(zone(study.time_zone), study.start_epoch, study.end_epoch) if contract.clock else None
+        self._visits = Visits(contract.clock) if contract.visits else None
         self._writer = pq.ParquetWriter(path, self._schema(contract), **self._encodings(contract))
         self._waiting: list[pa.Table] = []
 
     def _schema(self, contract: Table) -> pa.Schema:
         types = [(c.name, pa.string() if c.kind == "code" else self._rules.type_of(c)) for c in contract.columns]
-        return pa.schema([*types, *([("day", pa.date32()), ("hour", pa.int8())] if contract.clock else [])])
+        types += [("day", pa.date32()), ("hour", pa.int8())] if contract.clock else []
+        return pa.schema([*types, *([("pause", pa.int32()), ("visit", pa.int32())] if contract.visits else [])])
 
     def _encodings(self, contract: Table) -> dict[str, Any]:
         """Whole numbers are stored as differences, but for the sorted ones; everything else in dictionaries."""
         schema = self._schema(contract)
-        whole = [f.name for f in schema if f.type == pa.int64() and f.name != contract.order[0]]
+        whole = [f.name for f in schema if pa.types.is_integer(f.type) and f.name not in (contract.order[0], "hour")]
         return {
             "compression": "zstd",
             "compression_level": 1,
@@ -437,6 +440,8 @@ class _Writer:
         if self._calendar:
             day, hour = self._calendar.local(table[self.build.contract.clock].to_numpy())
             columns |= {"day": pa.array(day).cast(pa.date32()), "hour": pa.array(hour)}
+        if self._visits:
+            columns |= self._visits.columns(table)
         return pa.table(columns)
 
     def close(self) -> int:

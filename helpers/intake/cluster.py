@@ -42,7 +42,7 @@ from helpers.intake.parquet_files import ParquetFile, ParquetFlight, sources_in
 from helpers.intake.preflight import Preflight
 from helpers.intake.times import Calendar
 from helpers.study import Study, is_remote, zone
-from helpers.tables import TABLES
+from helpers.tables import TABLES, VISIT_PAUSE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -306,7 +306,7 @@ class _Build:
         rows = self._with_doubles(found.where(f"_kind = '{ROW}'"))
         dropped = F.col("_double").isNotNull() if self._drops() else F.lit(False)
         doubles = self._count_doubles(rows, names)
-        kept = rows.where(~dropped)
+        kept = self._with_visits(rows.where(~dropped))
         number = sum(t.rows for t in tallies.values()) - sum(doubles["by_file"].values())
         self._write_data(kept, number)
         rejects = found.where(f"_kind = '{REJECT}'").select(*[F.col(f"_{f.name}").alias(f.name) for f in ledger.SCHEMA])
@@ -336,6 +336,20 @@ class _Build:
             equal = equal & F.col(name).eqNullSafe(F.col(f"_one.{name}"))
         double = F.when(F.col("_at") == F.col("_one._at"), None).when(equal, "duplicate").otherwise("duplicate key")
         return rows.withColumn("_double", double).withColumn("_first", F.col("_one._at")).drop("_one")
+
+    def _with_visits(self, rows: DataFrame) -> DataFrame:
+        """Add `pause` and `visit` where the contract wants them: see `tables.Table.visits`."""
+        from pyspark.sql import Window
+        from pyspark.sql import functions as F
+
+        if not self.contract.visits:
+            return rows
+        user, *order = self.contract.order
+        log = Window.partitionBy(user).orderBy(*order)
+        pause = (F.col(self.contract.clock) - F.lag(self.contract.clock).over(log)).cast("int")
+        begins = F.when(F.col("pause") <= VISIT_PAUSE, 0).otherwise(1)
+        until_now = Window.partitionBy(user).orderBy(self.contract.clock)
+        return rows.withColumn("pause", pause).withColumn("visit", F.sum(begins).over(until_now).cast("int"))
 
     def _count_doubles(self, rows: DataFrame, names: list[str]) -> dict[str, Any]:
         doubled = rows.where("_double is not null").selectExpr("_double", f"shiftright(_at, {LINE_BITS}) as number")
@@ -367,6 +381,7 @@ class _Build:
     def _write_data(self, rows: DataFrame, number: int) -> None:
         """Partitioned by day where the table has a clock, each file sorted in the order on disk."""
         names = [*self.contract.names, *(["day", "hour"] if self.contract.clock else [])]
+        names += ["pause", "visit"] if self.contract.visits else []
         files = max(1, -(-number // ROWS_PER_FILE))
         whole, order = rows.select(*names), list(self.contract.order)
         if not self.contract.clock:

@@ -25,6 +25,7 @@ from helpers.products.rules import (
     encode,
     threshold,
 )
+from helpers.tables import VISIT_PAUSE
 
 UNITS = ("user_day", "user", "session", "order")
 LEVELS = ("category", "item", "both")
@@ -36,7 +37,6 @@ BEHAVIORS = {
     "pv": ("pv",),
 }
 """What may fill a basket. *interest*: everything that says more than a look."""
-SESSION_GAP = 1_800
 LONGEST_LABEL = 60
 MOST_ITEMSETS = 200_000
 TEST_COLUMNS = [
@@ -131,9 +131,11 @@ def _lines(table: ir.Table, unit: str, behavior: str, since: date | None, before
 
 def _with_session(events: ir.Table) -> ir.Table:
     """Number the sessions of each user: a pause of more than 30 minutes between two events begins a new one."""
+    if "visit" in events.columns:  # stored by intake
+        return events.mutate(session=events.visit)
     order = {"group_by": "user_id", "order_by": ["timestamp", "item_id", "behavior"]}
     pause = events.timestamp - events.timestamp.lag().over(ibis.window(**order))
-    first = events.mutate(begins=(pause > SESSION_GAP).fill_null(True).cast("int64"))
+    first = events.mutate(begins=(pause > VISIT_PAUSE).fill_null(True).cast("int64"))
     return first.mutate(session=first.begins.sum().over(ibis.cumulative_window(**order)))
 
 

@@ -43,6 +43,7 @@ def shop(study_file):
 
 
 @pytest.mark.notebooks
-@pytest.mark.parametrize("name", ["20_traffic", "21_funnel", "22_retention"])
+@pytest.mark.filterwarnings("ignore:The set_bad function")  # seaborn's, in a heat map
+@pytest.mark.parametrize("name", ["20_traffic", "21_funnel", "22_retention", "23_paths"])
 def test_a_notebook_reads_the_events_at_most_twice(name, shop, monkeypatch):
     assert 1 <= sum(n for n, _ in notebook_scans(name, shop, monkeypatch)) <= 2
