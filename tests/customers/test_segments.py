@@ -105,6 +105,19 @@ def test_a_feature_that_is_used_has_no_reason_against_it():
     assert steps["used"].tolist() == [True, False] and steps["reason"].tolist() == ["", "the same for all users"]
 
 
+@pytest.mark.parametrize(
+    ("views", "reason"),
+    [
+        ([1, 5], ""),
+        ([3, 3], "no feature differs between users"),
+        ([3], "1 user in the window: clusters need more"),
+        ([], "0 users in the window: clusters need more"),
+    ],
+)
+def test_why_there_is_nothing_to_cluster(views, reason):
+    assert s.prepare(pd.DataFrame({"pv": views}, dtype=float), columns="pv").reason == reason
+
+
 def test_ratios_move_to_the_average_by_hand():
     # all together 6 of 60: 0.1; with 20 views of the average each: 2 of 20, 3 of 30, 7 of 70 → all 0.1
     users = pd.DataFrame({"cart": [0, 1, 5], "pv": [0, 10, 50], "cart_rate": [None, 0.1, 0.1]})

@@ -180,6 +180,11 @@ def test_long_and_equal_titles_stay_apart_and_short():
     assert max(map(len, labels)) <= 66
 
 
+def test_a_title_is_cut_to_sixty_characters():
+    named = ar.named(ar.baskets(events(), level="item"), Shop(titles={11: "x" * 61, 21: "y" * 60}))
+    assert {"x" * 59 + "…", "y" * 60} <= set(named["item"])
+
+
 def test_a_script_in_a_title_is_shown_as_text():
     baskets = pd.DataFrame({"basket_id": [0, 0, 1, 1], "item": ["<script>", "tea"] * 2})
     rules = ar.confident(ar.frequent(baskets, min_support=0.5), min_confidence=0.5)

@@ -396,7 +396,7 @@ def test_items_become_plain_texts(items):
 
 def test_two_items_with_one_text_are_refused():
     with pytest.raises(r.RulesError, match="'1'"):
-        r.encode(pd.DataFrame({"basket_id": [0, 0], "item": pd.Series([1, "1"], dtype=object)}))
+        r.encode(pd.DataFrame({"basket_id": [0, 0, 0], "item": pd.Series(["tea", 1, "1"], dtype=object)}))
 
 
 def test_a_basket_without_id_is_refused():
