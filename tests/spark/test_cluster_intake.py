@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from helpers import study as study_module
-from helpers.intake import Ingested, IntakeError, ingest
+from helpers.intake import Ingested, IntakeError, ingest, ingest_all, with_rows
 from helpers.study import load_study
 
 DIRTY = [
@@ -150,3 +150,16 @@ def test_what_a_cluster_cannot_do_is_refused(
     wanted = str(tmp_path / ("nothing*.csv" if name == "b.csv" else name))
     with pytest.raises(IntakeError, match=said):
         both(path=str(fine), cluster_path=wanted, encoding="utf-8")
+
+
+def test_a_table_without_rows_counts_as_absent(spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(study_module, "CACHE", tmp_path / "cache")
+    (tmp_path / "log.csv").write_text("user_id,item_id,category_id,behavior,timestamp\n1,11,5,pv,1511600000\n")
+    (tmp_path / "items.csv").write_text("item_id,category_id\n")
+    content = {"name": "t", "title": "t", "window": WINDOW, "tables": {"events": {"path": "log.csv"}}}
+    content["tables"]["items"] = {"path": "items.csv"}
+    content["engine"] = {"kind": "spark", "master": "local[2]", "intake": "cluster"}
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    found = ingest_all(load_study(tmp_path / "t.yaml"))
+    assert list(with_rows(found)) == ["events"] and found["items"].manifest["inputs"][0]["lines"] == 1
+    assert ingest_all(load_study(tmp_path / "t.yaml")) == found
