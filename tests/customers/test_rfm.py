@@ -209,6 +209,8 @@ def test_grid_side_by_side_and_agreement():
     assert rfm.grid(scored["quantile"], min_cell=21).isna().all(axis=None)
     assert rfm.grid(scored["quantile"], min_cell=1).sum(axis=None) == 100
     assert rfm.grid(scored["quantile"].head(0), min_cell=1).empty
+    few = rfm.grid(pd.DataFrame({"r": [5, 5, 1], "f": [1, 1, 2]}), min_cell=1)
+    assert few.shape == (5, 5) and few.stack().dropna().to_dict() == {(5, 1): 2, (1, 2): 1}
     beside = rfm.side_by_side(scored, min_cell=1)
     assert (beside.filter(like="score_").sum(axis=1) == 100).all() and len(beside) == 9
     assert rfm.agreement({"a": scored["quantile"], "b": scored["quantile"]}).loc[0, "same_segment_share"] == 1
