@@ -1,4 +1,4 @@
-"""The usual way: pandas, as public notebooks on such logs do it, without needless detours."""
+"""pandas as well as it can be written: the steps of public notebooks on such logs, without their detours."""
 
 from __future__ import annotations
 
