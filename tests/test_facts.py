@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,6 +36,13 @@ def test_days_on_which_buyers_buy(log: pd.DataFrame, found: dict) -> None:
     bought = log[log["behavior"] == "buy"]
     days = ((bought["timestamp"] - START) // 86400).groupby(bought["user_id"]).nunique()
     assert found["repeat_day_buyers"] == (days >= 2).sum()
+
+
+def test_stored_pauses_give_the_same_facts(log: pd.DataFrame, found: dict) -> None:
+    events = as_events(log)
+    before = events.timestamp.lag().over(ibis.window(group_by="user_id", order_by="timestamp"))
+    again = facts.log_facts(events.mutate(pause=events.timestamp - before), time_zone="Asia/Shanghai")
+    assert again == found
 
 
 def test_hours_and_span(log: pd.DataFrame, found: dict) -> None:

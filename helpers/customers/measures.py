@@ -85,6 +85,7 @@ def features(
     for name in ("items", "categories"):  # two steps: sets of each user's things would be dearer
         pairs = log.select("user_id", {"items": "item_id", "categories": "category_id"}[name]).distinct()
         users = users.join(pairs.group_by("user_id").agg(**{name: pairs.count()}), "user_id")
+    users = users.relocate("items", "categories", after="buy")
     users = users.mutate(recency_days=last.delta(users.last_day, unit="day"), **_ratios(users)).drop("last_day")
     if orders is None:
         return users

@@ -131,6 +131,10 @@ def test_dedup_keys_by_hand(doubled: OpenStudy) -> None:
     assert table["dropped_share"].tolist() == pytest.approx([1 / 6, 1 / 6, 2 / 6, 2 / 6, 3 / 6])
 
 
+def test_stored_pauses_do_not_matter(doubled: OpenStudy) -> None:
+    assert dq._different(doubled.events) == dq._different(doubled.events.drop("pause"))
+
+
 def test_only_the_key_without_time_depends_on_the_order(doubled: OpenStudy) -> None:
     table = dq.dedup_sensitivity(doubled.study, doubled.events, doubled.ingested["events"])
     assert table["order_matters"].tolist() == [False] * 4 + [True]

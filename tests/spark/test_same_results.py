@@ -13,7 +13,7 @@ import yaml
 from helpers import engine, privacy
 from helpers import study as study_module
 from helpers.behaviour import early_warning, funnel, moved_parts, path_patterns, paths, retention, traffic
-from helpers.customers import profiles, rfm, tags, value_tiers, wallet
+from helpers.customers import features_before, profiles, rfm, tags, value_tiers, wallet
 from helpers.intake import data_quality
 from helpers.notebook import OpenStudy, open_study
 from helpers.products import association_rules, interactions
@@ -51,6 +51,23 @@ def _warning(study: OpenStudy) -> pd.DataFrame:
     return early_warning.daily(measures, window=study.window, min_cell=10)
 
 
+def _parts(study: OpenStudy) -> pd.DataFrame:
+    measures = moved_parts.add_channel(early_warning.measure(study.events, orders=study.orders), study.touchpoints)
+    days = pd.Series(pd.to_datetime(["2017-07-01", "2017-07-20"]))
+    options = {"days": days, "reference_days": 28}
+    parts = [(m, by) for m in ("pv", "users", "sales") for by in ("category_id", "channel")]
+    found = {part: moved_parts._by_day(measures, metric=part[0], by=part[1], **options) for part in parts}
+    return pd.concat(found, names=["metric", "by", "row"]).reset_index().drop(columns="row").astype({"part": str})
+
+
+def _duplicates(study: OpenStudy) -> pd.DataFrame:
+    return data_quality.dedup_sensitivity(study.study, study.events, study.ingested["events"])
+
+
+def _intent(study: OpenStudy) -> pd.DataFrame:
+    return features_before.features_before(study.events, cut=pd.Timestamp("2017-07-20"), history_days=28)
+
+
 def _recommendation(study: OpenStudy) -> pd.DataFrame:
     split = interactions.time_split(*[day.date() for day in study.window], share=0.15, recent_days=14)
     return interactions.counted(study.events, split=split, level="category", target="buy").execute()
@@ -69,6 +86,7 @@ def _grams(study: OpenStudy) -> pd.DataFrame:
 CASES: dict[str, Callable[[OpenStudy], object]] = {
     "facts": lambda s: s.assessment.facts,
     "10 mix": lambda s: data_quality.behaviour_mix(s.events),
+    "10 duplicates": _duplicates,
     "10 unicity": lambda s: privacy.unicity(s.events, sample=60, seed=1),
     "20 hours": lambda s: traffic.bounce(traffic.visit_hours(s.events, session_minutes=30), min_cell=10),
     "20 items": lambda s: traffic.quadrants(traffic.user_items(s.events)),
@@ -77,10 +95,12 @@ CASES: dict[str, Callable[[OpenStudy], object]] = {
     "22": _retention,
     "23": _grams,
     "24": _warning,
+    "24 parts": _parts,
     "30": _profiles,
     "31 recency": lambda s: rfm.rfe_table(s.log, window=s.window),
     "31 tiers": lambda s: value_tiers.tiers_of_periods(s.orders, window=s.window, key=0.2, middle=0.3),
     "31 wallet": lambda s: wallet.category_shares(s.orders, window=s.window),
+    "34": _intent,
     "40 sessions": lambda s: association_rules.baskets(s.events, unit="session", level="both", behavior="interest"),
     "40 orders": lambda s: association_rules.baskets(s.events, orders=s.orders, unit="order", min_support=0.01),
     "42": _recommendation,
