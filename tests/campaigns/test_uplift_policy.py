@@ -46,8 +46,9 @@ def test_differences_by_hand():
     table = policy_differences(PROFIT, TREATED, LISTS, policy="rule").set_index("against")
     assert table.difference.to_dict() == {"random": 1750.0, "everybody": 500.0, "nobody": 3000.0}
     assert table.in_both_share.to_dict() == {"random": 0.5, "everybody": 1.0, "nobody": 0.0}
-    same = policy_differences(PROFIT, TREATED, LISTS.assign(copy=LISTS.rule), policy="rule", against=("copy",)).iloc[0]
-    assert (same.difference, same.ci_low, same.ci_high) == (0, 0, 0)
+    copied = {"policies": LISTS.assign(copy=LISTS.rule), "policy": "rule", "against": ("copy",), "effect": np.ones(8)}
+    same = policy_differences(PROFIT, TREATED, **copied).iloc[0]
+    assert (same.difference, same.ci_low, same.ci_high) == (0, 0, 0) and (same.truth, same.covered) == (0, True)
 
 
 def test_lists():

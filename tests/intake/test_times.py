@@ -93,4 +93,5 @@ def test_the_limits_between_units(middle: int, unit: str | None) -> None:
 
 def test_the_middle_value_decides_and_gaps_do_not_count() -> None:
     assert unit_of(["", "5", "1511544070000", "1511544071000"]) == "ms"
+    assert unit_of(["2017-11-25x01:21:10Z"]) is None and unit_of(["2017-11-25 01:21:10 UTC"]) == "iso"
     assert unit_of(["", ""]) is None and unit_of(["1511544070", "2017-11-25T01:21:10Z"]) == "s"

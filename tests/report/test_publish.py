@@ -115,3 +115,7 @@ def test_a_file_is_whole_when_it_is_flushed_to_disk(tmp_path: Path, monkeypatch:
     publish.write(tmp_path, "a.html", "12345")
     publish.copy(tmp_path / "a.html", tmp_path / "new", "b.html")
     assert sizes == [5, 5]
+
+
+def test_the_lock_of_a_report_is_beside_it() -> None:
+    assert publish.lock_file(Path("reports/demo")) == Path("reports/.demo.lock")
