@@ -176,3 +176,16 @@ def test_a_large_study_takes_all_threads(tmp_path: Path, monkeypatch: pytest.Mon
     assert _one_thread({"events": tmp_path / "data.parquet"}) is None
     monkeypatch.setattr("helpers.engine.SMALL", 10)
     assert _one_thread({"events": tmp_path / "data.parquet"}) == 1
+
+
+def test_a_large_log_is_held_compressed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pd.DataFrame({"user_id": range(200_000), "v": 7}).to_parquet(tmp_path / "data.parquet")
+    used = {}
+    for large in (0, 10**9):
+        monkeypatch.setattr("helpers.engine.LARGE", large)
+        events = connect(Engine(), {"events": tmp_path / "data.parquet"})["events"]
+        held = hold(events)
+        assert held.v.sum().execute() == 1_400_000
+        memory = "SELECT sum(memory_usage_bytes) FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'"
+        used[large] = ibis.get_backend(held).con.execute(memory).fetchone()[0]
+    assert used[0] < used[10**9] / 2
