@@ -267,11 +267,12 @@ def test_days_after_the_window_change_nothing_that_was_observed():
 
 
 def test_old_users_seen_late_are_not_new():
-    users = as_table(pd.DataFrame({"user_id": ["A", "B"], "joined_on": [FIRST, pd.Timestamp("2016-01-01")]}))
-    found = days_of(log_of([("A", 30), ("B", 30), ("C", 30)]), users=users)
+    long_ago = pd.Timestamp("2016-01-01")
+    users = as_table(pd.DataFrame({"user_id": ["A", "B", "D"], "joined_on": [FIRST, long_ago, long_ago]}))
+    found = days_of(log_of([("A", 30), ("B", 30), ("C", 30), ("D", 30)]), users=users)
     row = retention.late_arrivals(found).iloc[0]
-    assert (row.users, row.late, row.joined) == (3, 2, 1)
-    assert found.people.order_by("user_id").execute().new.tolist() == [1, 0, 1]
+    assert (row.users, row.late, row.joined) == (4, 3, 1)
+    assert found.people.order_by("user_id").execute().new.tolist() == [1, 0, 1, 0]
 
 
 def test_without_a_day_of_registration_a_short_log_has_no_new_users():
