@@ -68,7 +68,7 @@ def prove(*, size: int, seed: int, folder: Path) -> list[Proof]:
         raise NotRun("the tests run in forks")
     started, tree = time.monotonic(), folder / "project"
     copy(tree)
-    each, modules = max(1, min(EACH, size // 3000)), list(MODULES)[: max(6, size // 700)]
+    each, modules = max(1, min(EACH, size // 3000)), list(MODULES)[: max(6, size // 600)]
     old = stale(tree)
     with Runs(tree) as run:
         results = {m: one_module(run, tree, m, seed=seed, each=each) for m in modules}
