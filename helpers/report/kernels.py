@@ -16,7 +16,7 @@ from typing import Any
 
 from helpers.engine import SPILL
 from helpers.findings import RESULTS_ENV
-from helpers.report.collection import Notebook
+from helpers.report.collection import Notebook, tags
 from helpers.report.failure import CODE, FILES, PACKAGES, Failure, died, first_line, last_cell, of_error, timed_out
 from helpers.report.parameters import STUDY_PARAMETER
 from helpers.report.warm import CONSTANT, kernel_command
@@ -26,6 +26,8 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 KERNEL = "smart-marketing"
 CELL_TIMEOUT = 1800
+INJECTED = "injected-parameters"
+"""The tag of the cell that papermill adds."""
 ROOM = 100_000
 """Bytes on the disk below which a kernel could not write what it needs."""
 
@@ -250,8 +252,10 @@ def _error_stream(executed: dict) -> list[str]:
 
 
 def _write(file: Path, executed: dict) -> None:
-    """The executed notebook without papermill's notes on paths and times."""
+    """The executed notebook without papermill's notes on paths and times, and without its random name of a cell."""
     for part in (executed, *executed["cells"]):
         for key in ("papermill", "execution", "kernelspec"):
             part["metadata"].pop(key, None)
+        if INJECTED in tags(part):
+            part["id"] = INJECTED
     file.write_text(json.dumps(executed, ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8")
