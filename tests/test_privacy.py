@@ -147,6 +147,13 @@ def test_coarser_traces_single_out_fewer(crowd: pd.DataFrame) -> None:
     assert rough["singled_out_share"].iloc[0] <= coarse <= fine and "2 most frequent" in rough["item"].iloc[0]
 
 
+def test_two_days_of_a_week_are_one_time() -> None:
+    log = pd.DataFrame({"user_id": [1, 2], "item_id": 7, "category_id": 1, "behavior": "pv"})
+    events = as_events(log.assign(timestamp=[1511539200, 1511539200 + 86_400]))  # a Saturday and its Sunday
+    shares = [unicity(events, points=1, time_unit=u)["singled_out_share"].iloc[0] for u in ("day", "week", "month")]
+    assert shares == [1.0, 0.0, 0.0]
+
+
 def test_rare_things_are_one_place_together() -> None:
     log = pd.DataFrame({"user_id": [1, 2, 3, 4], "item_id": [7, 7, 8, 9], "category_id": 1, "behavior": "pv"})
     events = as_events(log.assign(timestamp=1511539200))

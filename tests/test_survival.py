@@ -108,3 +108,8 @@ def test_negative_times_are_refused():
 def test_when_all_go_at_once_nothing_bounds_survival_from_above():
     curve = kaplan_meier(counts([3, 3], []))
     assert curve[["survival", "ci_low", "ci_high"]].to_numpy().tolist() == [[0.0, 0.0, 1.0]]
+
+
+def test_rows_without_people_are_nobody():
+    nobody = pd.DataFrame({"time": [1, 2], "events": 0, "censored": 0})
+    assert kaplan_meier(nobody).empty and kaplan_meier(nobody).attrs["reason"] == "nobody was observed"
