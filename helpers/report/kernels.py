@@ -28,6 +28,7 @@ KERNEL = "smart-marketing"
 CELL_TIMEOUT = 1800
 INJECTED = "injected-parameters"
 """The tag of the cell that papermill adds."""
+NOT_STARTED = "its kernel did not start"
 ROOM = 100_000
 """Bytes on the disk below which a kernel could not write what it needs."""
 
@@ -122,6 +123,9 @@ def run_notebook(
     outcome = Outcome(notebook.name, "rendered", parameters=parameters)
     begun: list[dict] = []
     why = _papermill(source, folder, given, timeout, outcome, begun)
+    if why and why[0].startswith(NOT_STARTED):  # once more: another program may have taken a port that was free
+        begun.clear()
+        why = _papermill(source, folder, given, timeout, outcome, begun)
     executed = _read(folder / "executed.ipynb") or next(iter(begun), {})
     if outcome.status == "rendered":
         why = why or _unfinished(executed)
@@ -174,7 +178,7 @@ def _papermill(
     except DeadKernelError:
         return _full_disk(folder) or died()
     except RuntimeError as error:
-        return _full_disk(folder) or (f"its kernel did not start ({first_line(str(error))})", PACKAGES)
+        return _full_disk(folder) or (f"{NOT_STARTED} ({first_line(str(error))})", PACKAGES)
     finally:
         _close(ensure_event_loop())
     return None

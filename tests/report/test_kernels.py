@@ -83,6 +83,22 @@ def test_a_killed_kernel_is_a_failure(run: Callable) -> None:
     assert outcome.status == "failed" and "code cell 3: its Python process ended suddenly" in outcome.reason
 
 
+def test_a_kernel_that_does_not_start_is_started_once_more(run: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    import papermill
+
+    real, tries = papermill.execute_notebook, []
+
+    def fails_first(*given: Any, **named: Any) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return real(*given, **named)
+
+    monkeypatch.setattr(papermill, "execute_notebook", fails_first)
+    outcome, executed = run("print(rows)")
+    assert (len(tries), outcome.status, printed(executed)) == (2, "rendered", "3\n")
+
+
 def test_what_goes_to_the_error_stream_is_noted(run: Callable) -> None:
     outcome, _ = run("import warnings\nwarnings.warn('old')")
     assert outcome.status == "rendered" and "old" in outcome.warnings[0]
