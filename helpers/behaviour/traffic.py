@@ -245,7 +245,7 @@ def by_day(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], min_ce
     window : (first, last)
         The study's days, both inclusive. A day without any action is a row of zeros.
     min_cell : int
-        Days with fewer users show no numbers.
+        Days with fewer users show no numbers, days with fewer buyers not how many.
 
     Returns
     -------
@@ -261,6 +261,7 @@ def by_day(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], min_ce
     columns = [*BEHAVIORS, "actions", "users", "buyers", "visits"]
     table = found.reindex(days).fillna(0).astype(int)[columns].reset_index()
     table = table.assign(pv_per_user=_divide_all(table.pv, table.users))
+    table = hide_small(table, count="buyers", min_cell=min_cell, values=[])
     return hide_small(table, count="users", min_cell=min_cell, values=list(table.columns.drop(["day", "users"])))
 
 
