@@ -65,8 +65,8 @@ def user_items(events: ir.Table) -> ir.Table:
         `user_id, item_id, category_id, pv, fav, cart, buy, actions`; an item listed in two categories gives two rows.
         Computed once and held.
     """
-    groups = events.group_by(["user_id", "item_id", "category_id"])
-    return hold(groups.agg(actions=events.count(), **_counts(events)))
+    counts = events.group_by(["user_id", "item_id", "category_id"]).agg(**_counts(events))
+    return hold(counts.mutate(actions=sum(counts[b] for b in BEHAVIORS)))
 
 
 def users(hours: ir.Table) -> ir.Table:

@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 RANGE_ROWS = 2_000_000
 MOST_ROWS = 8_000_000
 MEMORY_ROWS = 4_000_000
+WAITING_ROWS = 12_000_000
+"""So many rows, about half a gigabyte, wait in memory before they are spilled."""
 MOST_RANGES = 200
 
 
@@ -129,7 +131,7 @@ class Sorter:
             self._ranges[i].add(part)
             self._waiting += part.num_rows
             self.rows += part.num_rows
-        if self._waiting > MEMORY_ROWS:
+        if self._waiting > WAITING_ROWS:
             for each in self._ranges:
                 each.spill()
             self._waiting = 0

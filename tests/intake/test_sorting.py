@@ -43,7 +43,7 @@ def test_order_is_that_of_python(by, rows):
 
 @pytest.mark.parametrize("by", [["n", "t", "_at"], ["t", "n", "_at"], ["b", "t", "_at"]])
 def test_spilled_ranges_are_the_same(by, tmp_path, monkeypatch):
-    for name, value in {"RANGE_ROWS": 10, "MOST_ROWS": 40, "MEMORY_ROWS": 30}.items():
+    for name, value in {"RANGE_ROWS": 10, "MOST_ROWS": 40, "MEMORY_ROWS": 30, "WAITING_ROWS": 30}.items():
         monkeypatch.setattr(sorting, name, value)
     rows = [(i * 7919 % 13, [None, "x", f"t{i % 5}"][i % 3], [None, True, False][i % 3], 0.5) for i in range(900)]
     whole = table_of(rows)
@@ -55,7 +55,7 @@ def test_spilled_ranges_are_the_same(by, tmp_path, monkeypatch):
 
 
 def test_one_value_in_all_rows_is_dealt_by_the_next_key(tmp_path, monkeypatch):
-    for name, value in {"RANGE_ROWS": 10, "MOST_ROWS": 40, "MEMORY_ROWS": 30}.items():
+    for name, value in {"RANGE_ROWS": 10, "MOST_ROWS": 40, "MEMORY_ROWS": 30, "WAITING_ROWS": 30}.items():
         monkeypatch.setattr(sorting, name, value)
     rows = [(1, "same", None, float(-i)) for i in range(500)]
     sorter = Sorter(tmp_path, SCHEMA, ["n", "t", "b", "f", "_at"], [])
@@ -65,7 +65,7 @@ def test_one_value_in_all_rows_is_dealt_by_the_next_key(tmp_path, monkeypatch):
 
 
 def test_cuts_deal_a_sample_into_equal_parts(monkeypatch):
-    for name, value in {"RANGE_ROWS": 10, "MEMORY_ROWS": 30, "MOST_RANGES": 5}.items():
+    for name, value in {"RANGE_ROWS": 10, "MEMORY_ROWS": 30, "WAITING_ROWS": 30, "MOST_RANGES": 5}.items():
         monkeypatch.setattr(sorting, name, value)
     sample = pa.array([None, *range(20)])
     assert cuts_of(sample, 31) == [5, 10, 15] and cuts_of(sample, 41) == [4, 8, 12, 16]

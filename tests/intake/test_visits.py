@@ -1,5 +1,7 @@
 """Pauses and visits as intake stores them, against counting by hand, however the rows are cut into tables."""
 
+from itertools import pairwise
+
 import pandas as pd
 import pyarrow as pa
 from hypothesis import given
@@ -24,8 +26,9 @@ def _by_hand(log: list[tuple[object, int]]) -> list[tuple[int | None, int]]:
 
 def _cut(log: list, cuts: list[int], visits: Visits) -> list[tuple[int | None, int]]:
     found, edges = [], [0, *sorted(min(c, len(log)) for c in cuts), len(log)]
-    schema = pa.schema([("user_id", pa.string() if log and isinstance(log[0][0], str) else pa.int64()), ("at", "int64")])
-    for a, b in zip(edges, edges[1:], strict=False):
+    kind = pa.string() if log and isinstance(log[0][0], str) else pa.int64()
+    schema = pa.schema([("user_id", kind), ("at", pa.int64())])
+    for a, b in pairwise(edges):
         part = pa.table({"user_id": [u for u, _ in log[a:b]], "at": [t for _, t in log[a:b]]}, schema=schema)
         columns = visits.columns(part)
         found += list(zip(columns["pause"].to_pylist(), columns["visit"].to_pylist(), strict=True))
