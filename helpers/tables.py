@@ -52,8 +52,8 @@ class Table:
     `key` names the columns that identify a row (empty: a row has no key, equal rows are duplicates).
     `clock` names the instant that places a row in the study's window; intake adds `day` (the calendar day
     in the study's time zone) and `hour` (0…23) beside it. `order` is the sort order on disk. `repeats`: where the study
-    says `duplicates: keep`, rows with the same key are kept. `visits`: intake adds `pause` (seconds since the user's row
-    before; missing in the first) and `visit` (1, 2, … of a user; a pause above `VISIT_PAUSE` begins the next).
+    says `duplicates: keep`, rows with the same key are kept. `visits`: intake adds `pause` (seconds since the user's
+    row before; missing in the first) and `visit` (1, 2, … of a user; a pause above `VISIT_PAUSE` begins the next).
     """
 
     name: str
