@@ -129,10 +129,10 @@ def hold(table: ir.Table) -> ir.Table:
 
         return held(table)
     name = ibis.util.gen_name(HELD)
-    if not backend.con.execute("SELECT 1 FROM duckdb_databases() WHERE database_name = $1", [HELD]).fetchone():
+    if not backend.con.execute("SELECT 1 FROM duckdb_databases() WHERE database_name = $1", [HELD]).fetchall():
         return backend.create_table(name, table, temp=True)
     table = backend.create_table(name, table, database=(HELD, "main"))
-    backend.con.execute(f"CHECKPOINT {HELD}")  # this is when it is compressed
+    backend.con.execute(f"CHECKPOINT {HELD}").fetchall()  # this is when it is compressed
     return table
 
 
