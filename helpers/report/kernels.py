@@ -256,10 +256,30 @@ def _error_stream(executed: dict) -> list[str]:
 
 
 def _write(file: Path, executed: dict) -> None:
-    """The executed notebook without papermill's notes on paths and times, and without its random name of a cell."""
+    """The executed notebook without papermill's notes, its random name of a cell, and what depends on the moment."""
     for part in (executed, *executed["cells"]):
         for key in ("papermill", "execution", "kernelspec"):
             part["metadata"].pop(key, None)
         if INJECTED in tags(part):
             part["id"] = INJECTED
+        if "outputs" in part:
+            part["outputs"] = _joined(part["outputs"])
     file.write_text(json.dumps(executed, ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _joined(outputs: list[dict]) -> list[dict]:
+    """Prints in a row as one: how many messages a kernel makes of them depends on the moment.
+
+    >>> said = [{"output_type": "stream", "name": "stdout", "text": text} for text in ("one\\n", ["two\\n"])]
+    >>> [o["text"] for o in _joined(said)]
+    ['one\\ntwo\\n']
+    """
+    found: list[dict] = []
+    for output in outputs:
+        output = dict(output, text="".join(output["text"])) if output["output_type"] == "stream" else output
+        last = found[-1] if found else {}
+        if output["output_type"] == "stream" and last.get("name") == output["name"] and "text" in last:
+            last["text"] += output["text"]
+        else:
+            found.append(output)
+    return found
