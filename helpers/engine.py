@@ -23,10 +23,10 @@ from helpers.study import CACHE, Engine
 SPILL = "SMN_SPILL"
 """Names the folder for what does not fit into memory: the runner takes it away, even after a kernel was killed."""
 SMALL = 20_000_000
-"""Bytes of Parquet, about four million events, up to which one thread does all."""
+"""Bytes of Parquet, about two million events, up to which one thread does all."""
 LARGE = 250_000_000
-"""Bytes of Parquet, about thirty million events, from which on held tables are kept compressed: a fifth of the memory
-for half as much work again."""
+"""Bytes of Parquet, about 27 million events, from which on held tables are kept compressed: a fifth of the memory for
+half as much work again."""
 HELD = "held"
 
 
@@ -139,7 +139,7 @@ def hold(table: ir.Table) -> ir.Table:
 def latest(values: ir.Column, window: object) -> ir.Column:
     """The last value so far that is not missing, in the order of a window; missing before the first.
 
-    For values that never fall it is the greatest so far, and DuckDB finds it at a third of the cost of a maximum.
+    For values that never fall it is the greatest so far, and DuckDB finds it faster than a maximum (docs/scale.md).
 
     >>> log = as_table(pd.DataFrame({"time": [1, 2, 3], "seen": [None, 2, None]}))
     >>> found = log.mutate(latest=latest(log.seen, ibis.window(order_by="time", range=(None, 0))))

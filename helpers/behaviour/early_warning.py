@@ -90,7 +90,7 @@ def measure(events: ir.Table, *, orders: ir.Table | None = None) -> Measures:
     log, lines = events.select("day", "user_id", "category_id", "behavior"), None
     if orders is not None:
         lines = _order_lines(orders)
-        log, lines = _alike(log, lines)
+        log, lines = _alike(log, lines, ["day", "user_id", "category_id"])
     table = log.group_by("day", "user_id").agg(**{b: log.count(where=log.behavior == b) for b in BEHAVIORS})
     table = table.mutate(orders=ibis.literal(0.0), sales=ibis.literal(0.0))
     if lines is not None:
@@ -109,15 +109,6 @@ def _order_lines(orders: ir.Table) -> ir.Table:
     paid = orders.quantity * orders.unit_price - orders.discount.cast("float64").fill_null(0)
     amounts = {"orders": (1 / whole).cast("float64"), "sales": paid.cast("float64")}
     return orders.select("day", "user_id", "category_id", **amounts)
-
-
-def _alike(first: ir.Table, second: ir.Table) -> tuple[ir.Table, ir.Table]:
-    """Both with days and ids of one type; ids of different types become text."""
-    for name in ("day", "user_id", "category_id"):
-        if first[name].type() != second[name].type():
-            kind = "date" if name == "day" else "string"
-            first, second = (t.mutate(**{name: t[name].cast(kind)}) for t in (first, second))
-    return first, second
 
 
 def amounts(measures: Measures, *, metric: str, by: str = "category_id") -> ir.Table:
@@ -162,14 +153,17 @@ def _keys(table: ir.Table) -> list[ir.Column]:
 
 def same_ids(first: ir.Table, second: ir.Table) -> tuple[ir.Table, ir.Table]:
     """Both with the columns of the first, in its order and types; ids of different types become text."""
-    both = []
-    for table in (first, second):
-        columns = {}
-        for name, kind in first.schema().items():
-            differs = kind != second.schema()[name] and name.endswith("_id")
-            columns[name] = table[name].cast("string" if differs else kind)
-        both.append(table.select(**columns))
-    return both[0], both[1]
+    first, second = _alike(first, second, [name for name in first.columns if name.endswith("_id")])
+    return first, second.select(**{name: second[name].cast(kind) for name, kind in first.schema().items()})
+
+
+def _alike(first: ir.Table, second: ir.Table, names: list[str]) -> tuple[ir.Table, ir.Table]:
+    """Both with one type in these columns: days become dates, ids of different types text."""
+    for name in names:
+        if first[name].type() != second[name].type():
+            kind = "date" if name == "day" else "string"
+            first, second = (t.mutate(**{name: t[name].cast(kind)}) for t in (first, second))
+    return first, second
 
 
 def daily(measures: Measures, *, window: tuple[pd.Timestamp, pd.Timestamp], min_cell: int = 1) -> pd.DataFrame:

@@ -212,11 +212,23 @@ def waits(log: pd.DataFrame, unit: str) -> list:
 @settings(max_examples=5, deadline=None)
 @given(log=crowds())
 def test_waiting_times_agree_with_pandas(unit, log):
-    table = funnel.durations(journeys(log), end=END, unit=unit)
+    assert spread(funnel.durations(journeys(log), end=END, unit=unit)) == waits(log, unit)
+
+
+def spread(table):
+    """Waiting times in seconds, one a unit, with True where it ended in a purchase."""
     seconds = (table["time"] * 3600).round().astype(int)
     found = [(s, True) for s, n in zip(seconds, table.events, strict=True) for _ in range(n)]
     found += [(s, False) for s, n in zip(seconds, table.censored, strict=True) for _ in range(n)]
-    assert sorted(found) == waits(log, unit)
+    return sorted(found)
+
+
+@settings(max_examples=5, deadline=None)
+@given(log=crowds())
+def test_nobody_is_followed_longer_than_asked(log):
+    whole = waits(log, "user-item")
+    cut = sorted((s, bought) if s <= 9_000 else (9_001, False) for s, bought in whole)
+    assert spread(funnel.durations(journeys(log), end=END, unit="user-item", longest=2.5)) == cut
 
 
 # The real head file --------------------------------------------------------------------------------------------------
