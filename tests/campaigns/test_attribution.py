@@ -129,6 +129,104 @@ def test_every_method_has_a_name_of_its_own():
     assert len(set(METHODS)) == len(METHODS) == 9
 
 
+# Ends of the allowed, ties, what is empty ----------------------------------------------------------------------------
+
+TWO = pd.DataFrame({"path": ["a", "b"] * 100, "conversions": 1})
+HALF = 1.96 * np.sqrt(0.25 / 200)
+
+
+def test_no_conversion_and_no_sample_leave_tables_of_no_rows():
+    none = attribute(touches_of(pd.DataFrame({"path": ["a > b"], "conversions": [0]})))
+    assert (none.credit.shape, none.draws.shape, none.removal.shape) == ((0, 0, 2), (1, 0, 0, 2), (0,))
+    found = attribute(touches_of(pd.DataFrame({"path": ["a > b"], "conversions": [1]})), methods=["linear"], boots=0)
+    assert found.draws.shape == (0, 1, 2, 2) and found.removal.shape == (0,) and found.reason == ""
+    assert "not asked for" in attribution.removal_table(found).attrs["reason"]
+    assert "not asked for" in attribution.harvest_share(found, channels=["a"]).reason
+    assert "the channels are a, b" in attribution.harvest_share(found, channels=["z"], method="linear").reason
+
+
+def test_five_thousand_samples_are_the_most():
+    touches = touches_of(TWO.head(2))
+    assert len(attribute(touches, methods=["linear"], boots=5_000).draws) == 5_000
+    with pytest.raises(AttributionError, match="boots 5001"):
+        attribute(touches, boots=5_001)
+
+
+def test_the_seed_decides_and_twenty_samples_are_enough():
+    first, again, other = (attribute(touches_of(TWO), methods=["linear"], boots=20, seed=s) for s in (1, 1, 2))
+    assert (first.draws == again.draws).all() and (first.draws != other.draws).any()
+    few = attribute(touches_of(TWO), methods=["linear"], boots=19, seed=1)
+    assert credit_table(first).notna().iloc[:, :6].all(axis=None)
+    assert credit_table(few)[["credit_share_ci_low", "credit_share_ci_high"]].isna().all(axis=None)
+
+
+def test_samples_without_a_conversion_are_left_out_of_the_interval():
+    paths = pd.DataFrame({"path": ["a", "b"], "conversions": [1, 0], "nulls": [0, 1]})
+    row = credit_table(attribute(touches_of(paths), methods=["linear"], boots=100)).iloc[0]
+    assert row[["credit_share", "credit_share_ci_low", "credit_share_ci_high"]].tolist() == [1, 1, 1]
+    assert row["value"] == 0 and row["value_share"] is None  # no value is known
+
+
+def test_a_lower_level_is_a_narrower_interval_and_its_ends_are_refused():
+    found = attribute(touches_of(TWO), methods=["first touch"], boots=1_000)
+    row = credit_table(found, level=0.5).iloc[0]
+    assert row["credit_share_ci_high"] - row["credit_share_ci_low"] == pytest.approx(2 * HALF * 0.674 / 1.96, abs=0.01)
+    for level in (0, 1):
+        with pytest.raises(AttributionError, match="level"):
+            credit_table(found, level=level)
+
+
+def test_errors_and_shares_have_the_intervals_of_theory():
+    # all caused orders are a's, so the error is the share of b; of both channels together nothing can vary
+    found = attribute(touches_of(TWO), methods=["first touch"], boots=2_000)
+    error = attribution.errors_against_truth(found, TRUTH.assign(incremental_orders=[1, 0, 0]).head(2)).iloc[0]
+    share = attribution.harvest_share(found, channels=["b"], method="first touch")
+    low_high = pytest.approx([0.5, 0.5 - HALF, 0.5 + HALF], abs=0.01)
+    assert [error["error_share"], error["error_share_ci_low"], error["error_share_ci_high"]] == low_high
+    assert [share.value, share.ci_low, share.ci_high] == low_high
+    assert error[["harvest_share", "given_orders", "caused_orders"]].tolist() == [0.5, 200, 1]
+    both = attribution.harvest_share(found, channels=["b", "a"], method="first touch")
+    assert [both.value, both.ci_low, both.ci_high] == pytest.approx([1, 1, 1])
+
+
+def by_hand(credit: list[list[float]], removal: tuple = ()) -> attribution.Attribution:
+    """Methods Markov removal, m1, …, of the channels a, b; no samples."""
+    array = np.repeat(np.array(credit)[:, :, None], 2, axis=2)
+    methods = ["Markov removal", *(f"m{i}" for i in range(1, len(credit)))]
+    return attribution.Attribution(methods, ["a", "b"], array, np.zeros((0, *array.shape)), np.array(removal))
+
+
+def test_a_channel_unknown_to_the_truth_causes_nothing():
+    found = by_hand([[2.0, 2.0]])
+    row = attribution.errors_against_truth(found, TRUTH.head(1)).iloc[0]
+    assert row[["error_share", "harvest_share", "given_orders", "caused_orders"]].tolist() == [0.5, 0.5, 4, 6]
+
+
+def test_differences_in_the_tenth_digit_are_ties():
+    tiny = 3e-10
+    errors = attribution.errors_against_truth(by_hand([[1.0, 1.0], [1 + tiny, 1 - tiny], [2.0, 0.0]]), TRUTH.head(1))
+    assert errors["method"].tolist() == ["m2", "Markov removal", "m1"]
+    assert attribution.removal_table(by_hand([[1.0, 1.0]], (0.5, 0.5 + tiny)))["channel"].tolist() == ["a", "b"]
+    assert attribution.removal_table(by_hand([[1.0, 1.0]], (0.5, 0.6)))["channel"].tolist() == ["b", "a"]
+
+
+def test_beside_the_truth_of_real_data_the_credit_stays():
+    credit = credit_table(by_hand([[1.0, 3.0]]))
+    none = attribution.beside_truth(credit, missing(["truth"], "real"), method="Markov removal")
+    assert none["credit_share"].tolist() == [0.25, 0.75] and none["caused_share"].isna().all()
+    known = attribution.beside_truth(credit, TRUTH.head(1), method="Markov removal")
+    assert known["channel"].tolist() == ["a", "b"] and known["caused_share"].fillna(0).tolist() == [1, 0]
+    assert "no credit by 'linear'" in attribution.beside_truth(credit, TRUTH, method="linear").attrs["reason"]
+    assert attribution.least_error(missing(["method"], "real"))[0].reason == "real"
+    best = attribution.least_error(attribution.errors_against_truth(by_hand([[1.0, 3.0]]), TRUTH.head(1)))
+    assert best[0].value == 0.75 and best[0].ci_low is None and best[1]["orders_ratio"] == pytest.approx(4 / 6)
+
+
+def test_the_square_keeps_the_order_of_the_methods():
+    square = attribution.shares_by_method(credit_table(by_hand([[1.0, 3.0], [1.0, 1.0]])), value="value_share")
+    assert square.index.tolist() == ["Markov removal", "m1"] and square.to_numpy().tolist() == [[0.25, 0.75], [0.5] * 2]
+
+
 # A shop whose truth is known -----------------------------------------------------------------------------------------
 
 
@@ -169,3 +267,26 @@ def test_definitions_of_a_path_move_the_shares():
 def test_sensitivity_without_orders():
     touches, orders, _ = shop()
     assert attribution.sensitivity(touches, orders.filter(False)).attrs["reason"] == "no order has a touch before it"
+
+
+def two_orders() -> tuple:
+    """One person's touches a, a, b, a before the first order and b before the second; c, which leads nowhere."""
+    touches = pd.DataFrame({"user_id": [1] * 5 + [2], "channel": list("aababc"), "timestamp": [0, 1, 4, 5, 8, 5]})
+    lines = pd.DataFrame({"order_id": [7, 8], "user_id": 1, "quantity": 1, "unit_price": 5.0, "timestamp": [6, 9]})
+    return tuple(as_table(t.assign(timestamp=t["timestamp"] * 86_400)) for t in (touches, lines))
+
+
+def test_each_definition_by_hand():
+    # b's part of the first order: 1 of 2 touches in 4 days, 1 of 4 in 30, 1 of 3 once collapsed, 1 of 2 once distinct
+    table = attribution.sensitivity(*two_orders(), lookbacks=[4, 30], method="linear").set_index("definition")
+    assert list(table.index) == ["4 days back", "30 days back", *attribution.OTHER_CUTS]
+    assert table["orders_with_touch"].tolist() == [2, 2, 1, 2, 2] and table["null_paths"].tolist() == [2, 1, 1, 1, 1]
+    assert table["b_share"].astype(float).tolist() == pytest.approx([3 / 4, 5 / 8, 1 / 4, 2 / 3, 3 / 4])
+    base = {"lookback_days": 4, "repeats": "collapsed", "most_channels": 1}  # a, and all others together
+    part = attribution.sensitivity(*two_orders(), lookbacks=[30], method="linear", base=base)
+    assert part["other channels_share"].astype(float).tolist() == pytest.approx([2 / 3, 1 / 2, 3 / 4, 3 / 4])
+
+
+def test_without_touches_no_order_has_one():
+    touches, orders = two_orders()
+    assert attribution.sensitivity(touches.filter(False), orders).attrs["reason"] == "no order has a touch before it"

@@ -251,6 +251,118 @@ def test_no_leading_segment_without_segments():
     assert s.leading(one)[1].reason and s.leading(one.drop(columns="buy"))[1].reason
 
 
+# ends of the rules, ties, what is not there
+
+
+def test_dictionary_by_hand():
+    row = s.dictionary(pd.DataFrame({"buy": [2, 0, None, 1], "colour": 1})).iloc[0]
+    assert row[["column", "unit", "mean", "known_share"]].tolist() == ["buy", "actions", 1.0, 0.75]
+    assert s.dictionary(pd.DataFrame({"colour": [1]})).attrs["reason"] == "no user in the window"
+
+
+def test_only_features_of_orders_are_missed_for_want_of_orders():
+    steps = s.prepare(pd.DataFrame({"pv": [1.0, 2.0]}), columns="pv, night_share, orders, average_price").steps
+    assert steps["reason"].tolist() == ["", "not in this table", *["this study has no orders"] * 2]
+    assert steps["treatment"].tolist() == ["ln(1 + x)", "none", "none", "none"] and steps["used"].sum() == 1
+
+
+@pytest.mark.parametrize(("carts", "views"), [([0, 0], [5, 9]), ([3, 4], [0, 0])])
+def test_a_ratio_of_nothing_is_not_treated(carts, views):
+    users = pd.DataFrame({"cart": carts, "pv": views, "cart_rate": [0.1, 0.2]})
+    assert s.prepare(users, columns="cart_rate").steps.iloc[0].tolist() == [
+        "cart_rate", "none", False, "the same for all users"
+    ]  # fmt: skip
+    users = pd.DataFrame({"cart": [1, 0], "pv": [0.5, 0.5], "cart_rate": [2.0, 0.0]})  # one of each is enough
+    assert s.prepare(users, columns="cart_rate").steps["treatment"].tolist() == [
+        "ln of the ratio, with 20 × the average"
+    ]
+
+
+def test_a_ratio_without_its_parts_is_a_number_like_others():
+    users = pd.DataFrame({"cart": [1, 0], "cart_rate": [1.0, 0.0], "active_days": [1, 2]})
+    assert s.prepare(users, columns="cart_rate, cart_rate", scale="none").z["cart_rate"].tolist() == [np.log(2), 0]
+    shown = s.profile(users, Prepared(users, pd.DataFrame()), pd.Series([0, 1]), min_cell=1, columns=["cart_rate"])
+    assert sorted(shown["cart_rate"]) == [0, 1]
+
+
+def test_raw_columns_miss_nothing_and_a_small_spread_is_one():
+    users = pd.DataFrame({"fav_rate": [None, 0.2, 0.4], "fav": [0, 1, 2], "pv": [0, 5, 5]})
+    prepared = s.prepare(users, columns="fav_rate", log=False, scale="none")
+    assert prepared.z["fav_rate"].tolist() == [0, 0.2, 0.4] and prepared.steps["treatment"][0] == "raw, missing = 0"
+
+
+def named(**means: float) -> str:
+    """The name of the first of two groups of equal size whose means are these and their negatives."""
+    z = pd.DataFrame({c: [v, v, -v, -v] for c, v in means.items()})
+    return s.names(Prepared(z, pd.DataFrame()), pd.Series([0, 0, 1, 1]))[0]
+
+
+def test_names_by_hand():
+    assert named(active_days=0.5, buy_rate=-0.5) == "frequent, rarely buys"
+    assert named(active_days=0.49) == "average" and named(pieces=0.9) == "high pieces"
+    assert named(pieces=-0.9, orders=0.6, spend=0.7) == "low pieces, high spend"  # the two largest, as they stand
+
+
+@pytest.mark.parametrize(
+    ("means", "begins"),
+    [
+        ({"discount_share": 0.5, "buy_rate": -1}, "Test a smaller discount"),
+        ({"cart_rate": 0.5, "buy_rate": -0.5}, "Ask why carts"),
+        ({"cart_rate": 0.5, "buy_rate": -0.4}, "The usual programme"),
+        ({"cart_rate": 0.4, "buy_rate": -0.5}, "Help them decide"),
+        ({"active_days": 0.5}, "Keep them"),
+        ({"active_days": -0.5}, "One cheap reason"),
+        ({"spend": 3.0}, "The usual programme"),
+    ],
+)
+def test_the_first_rule_that_fits_gives_the_advice(means, begins):
+    assert s.advice(pd.DataFrame([means], index=["x"]))["to_do"][0].startswith(begins)
+
+
+def test_a_segment_of_min_cell_users_is_shown():
+    assert s.centres(PREPARED, LABELS, min_cell=4).index.tolist() == ["frequent", "rare"]
+    assert s.centres(PREPARED, LABELS, min_cell=6).index.tolist() == ["frequent"]
+    shown = s.centres(PREPARED, LABELS, min_cell=1)
+    assert shown.to_numpy().tolist() == [[1.0, pytest.approx(0.2)], [-1.0, pytest.approx(-0.3)]]
+    assert s.profile(USERS, PREPARED, LABELS, min_cell=4)["users"].tolist() == [6, 4]
+
+
+def test_segments_of_one_size_are_ordered_by_name():
+    z = pd.DataFrame({"active_days": [-1.0] * 5 + [1.0] * 5})
+    shown = s.profile(USERS, Prepared(z, pd.DataFrame()), pd.Series([0] * 5 + [1] * 5), min_cell=1)
+    assert shown["segment"].tolist() == ["frequent", "rare"] and shown["user_share"].tolist() == [0.5, 0.5]
+    assert s.profile(USERS.head(0), PREPARED, LABELS, min_cell=1).attrs["reason"] == "no user in the window"
+
+
+def test_too_few_users_for_so_many_segments_are_one():
+    assert s.segment(PREPARED, k=2, seed=1).tolist() == [0] * 6 + [1] * 4
+    assert set(s.segment(Prepared(Z, pd.DataFrame(), "a reason"), k=2, seed=1)) == {0}
+    assert set(s.segment(Prepared(Z.head(2), pd.DataFrame()), k=3, seed=1)) == {0}
+
+
+@pytest.mark.parametrize(("buys", "found"), [([0.001, 0.003], ("b", 0.75)), ([0.0, 0.0], ("no segment", None))])
+def test_the_leading_segment_by_hand(buys, found):
+    shown = pd.DataFrame({"segment": ["a", "b", "hidden"], "users": [9, 9, None], "buy": [*buys, 70.0]})
+    name, share = s.leading(shown)
+    assert (name, None if share.value is None else round(share.value, 9)) == found
+
+
+def test_cells_of_min_cell_users_are_shown_beside_the_truth():
+    truth = s.true_segments(pd.DataFrame({"user_id": range(10), "segment": ["x"] * 5 + ["y"] * 5}))
+    found = s.confusion(LABELS, truth, min_cell=4)
+    assert found.fillna(-1).to_numpy().tolist() == [[1, -1], [-1, 0.8]]
+    assert s.confusion(LABELS, truth, min_cell=5).fillna(-1).to_numpy().tolist() == [[1, -1], [-1, -1]]
+    assert s.confusion(LABELS, truth.head(0), min_cell=1).attrs["reason"] == "no user is in both"
+
+
+def test_two_groups_found_and_a_method_that_is_told_are_graded_against_one():
+    true = pd.Series(["a"] * 6 + ["b"] * 4)
+    graded = s.against_truth(Verdict(3, "3 clusters", pd.DataFrame()), PREPARED, LABELS, true, seed=1)
+    assert graded["truth"].tolist()[:2] == [2, 1] and graded["covered"].tolist()[:2] == [False, True]
+    assert graded.loc[1, ["estimate", "ci_low", "ci_high"]].tolist() == [1, 1, 1]
+    assert s.against_truth(Verdict(2, "", pd.DataFrame()), PREPARED, LABELS, true.head(0), seed=1).empty
+
+
 # degenerate logs
 
 

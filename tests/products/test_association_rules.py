@@ -415,6 +415,184 @@ def test_null_summary_by_hand():
     assert (first["real"], first["shuffled_mean"], first["shuffled_highest"]) == (9, 3, 4)
 
 
+# every table by hand
+
+COUNTS = ["antecedents", "consequents", "count", "antecedent_count", "consequent_count", "baskets"]
+RULES = method.with_measures(pd.DataFrame([
+    (("a",), ("b",), 4, 5, 8, 20),  # confidence 0.8, lift 2
+    (("b",), ("a",), 4, 8, 5, 20),  # 0.5, 2
+    (("c",), ("b",), 6, 6, 8, 20),  # 1, 2.5
+    (("a", "c"), ("d",), 2, 2, 4, 20),  # 1, 5
+    (("e",), ("d",), 1, 1, 4, 20),  # 1, 5
+], columns=COUNTS)).assign(length=[2, 2, 2, 3, 2])  # fmt: skip
+NONE = RULES.head(0)
+NONE.attrs["reason"] = "nothing"
+
+
+def test_the_strongest_rules_by_hand():
+    texts = ar.readable(ar.strongest(RULES), ["lift", "count"]).to_numpy().tolist()
+    assert texts == [["a + c", "d", 5, 2], ["e", "d", 5, 1], ["c", "b", 2.5, 6], ["a", "b", 2, 4]]
+    assert ar.strongest(RULES, rows=1).index.tolist() == [0] and len(ar.strongest(RULES, rows=3)) == 3
+    assert ar.ranked(RULES, by="confidence", rows=3)["count"].tolist() == [6, 2, 1]
+    assert ar.ranked(RULES, by="conviction", rows=5)["conviction"].isna().tolist() == [False] * 2 + [True] * 3
+    assert ar.ranked(NONE, by="lift").empty and len(ar.ranked(pd.concat([RULES] * 3), by="lift")) == 10
+    assert ar.first_rule(ar.strongest(RULES)) == "a + c → d" and ar.first_value(RULES, "lift").value == 2
+
+
+def test_the_square_by_hand():
+    square = ar.matrix(RULES)
+    assert square.index.tolist() == list(square.columns) == ["e", "d", "c", "b", "a"]  # by lift, partners beside
+    assert square.stack().dropna().to_dict() == {("e", "d"): 1, ("c", "b"): 1, ("b", "a"): 0.5, ("a", "b"): 0.8}
+    assert ar.matrix(RULES, most=4).index.tolist() == ["e", "d", "c", "b"]
+    assert ar.matrix(RULES, value="lift", most=2).to_numpy()[0].tolist()[1] == 5
+    assert ar.matrix(RULES.iloc[3:4]).attrs["reason"] == "no rule of two items"
+
+
+def test_conclusions_by_hand():
+    table = ar.conclusions(RULES)
+    assert table.to_numpy().tolist() == [["b", 2, 0.4, 0.9, 2.25], ["d", 2, 0.2, 1, 5], ["a", 1, 0.25, 0.5, 2]]
+    assert ar.conclusions(RULES, rows=1)["then"].tolist() == ["b"]
+    assert ar.conclusions(NONE).attrs["reason"] == ar.readable(NONE).attrs["reason"] == "nothing"
+
+
+def test_verdicts_by_hand():
+    judged = RULES.assign(significant=[True, True, False, False, True], productive=[True, False, True, False, True])
+    words = ["productive", "adds nothing", "may be chance", "may be chance", "productive"]
+    assert ar.verdicts(judged)["verdict"].tolist() == words
+    assert ar.verdict_counts(judged).to_numpy().tolist() == [[2, 4, 1, 1, 2], [3, 1, 1, 0, 0]]
+    assert ar.keep_productive(judged).index.tolist() == [0, 1] and len(ar.keep(judged, "productive")) == 3
+    bad = judged.assign(productive=False, beyond_size=False)
+    assert ar.keep_productive(bad).attrs["reason"] == "no rule passes both tests"
+    assert ar.keep(bad, "productive").attrs["reason"] == "no rule is productive"
+    assert "sizes of the baskets" in ar.keep(bad, "beyond_size").attrs["reason"]
+
+
+def test_pictured_rules_are_all_or_a_sample_in_their_order():
+    judged = pd.concat([RULES] * 4, ignore_index=True).assign(significant=True, productive=True)
+    assert ar.pictured(judged, seed=1, dots=20)["consequent_support"].head(4).tolist() == [0.4, 0.25, 0.4, 0.2]
+    few, again = (ar.pictured(judged, seed=1, dots=19) for _ in range(2))
+    assert len(few) == 19 and few.equals(again) and few.index.is_monotonic_increasing
+    assert ar.pictured(NONE, seed=1).empty
+
+
+def test_candidates_by_hand():
+    sets = pd.DataFrame({"length": [1, 1, 1, 2]})
+    table = ar.candidates(sets, max_length=3, alpha=0.5)
+    assert table.to_numpy().tolist() == [[2, 6, 3], [3, 3, 1.5]]
+    assert "fewer than two" in ar.candidates(sets.head(1), max_length=3, alpha=0.5).attrs["reason"]
+
+
+def test_sizes_and_favourites_by_hand():
+    log = pd.DataFrame(
+        {"basket_id": [0, 0, 0, 1, 2, 3], "item": ["a", "b", "c", "a", None, "b"], "user": [7] * 5 + [8]}
+    )
+    assert ar.describe(log).to_numpy().tolist() == [[4, 2, 3, 5 / 4, 1, 3 / 4]]
+    assert ar.sizes(log).tolist() == [3, 1, 0, 1]
+    sets = ar.frequent(log, min_support=0.25)
+    assert ar.popular(sets, rows=2).to_numpy().tolist() == [["a", 2, 0.5], ["b", 2, 0.5]]
+    assert ar.popular(sets, length=2)["items"].tolist() == ["a + b", "a + c", "b + c"]
+    assert ar.popular(sets, length=4).attrs["reason"] == "no set of 4 items is frequent enough"
+    assert ar.owners(log).tolist() == [7, 7, 7, 8] and ar.owners(log.drop(columns="user")).tolist() == [0, 1, 2, 3]
+
+
+def test_why_nothing_is_frequent():
+    log = pd.DataFrame({"basket_id": [0, 0, 1, 1], "item": list("abcd")})
+    assert (
+        "2 baskets are too few; a rule has to lie in 3" in ar.frequent(log, min_support=0, min_users=3).attrs["reason"]
+    )
+    assert ar.frequent(log, min_support=1).attrs["reason"] == "no item is in 2 of the 2 baskets, of 1 users"
+    sets = ar.frequent(log, min_support=0.5)
+    assert ar.confident(sets, min_confidence=1)["confidence"].tolist() == [1] * 4
+    assert "no two items" in ar.confident(sets[sets["length"] == 1], min_confidence=0).attrs["reason"]
+    less = pd.DataFrame({"basket_id": [0, 0, 1, 2], "item": list("abab")})
+    less = ar.frequent(less, min_support=0.1)
+    assert ar.confident(less, min_confidence=0.6).attrs["reason"] == "no rule reaches min_confidence"
+
+
+def test_a_sweep_of_thresholds_by_hand():
+    log = pd.DataFrame({"basket_id": np.repeat(range(10), 2), "item": ["a", "b"] * 5 + ["c", "d"] * 4 + ["e", "f"]})
+    table = ar.support_sweep(log, [0.1, 0.4, 0.5, 0.6], **SETTINGS)
+    assert table["least_count"].tolist() == [1, 4, 5, 6] and table["itemsets"].tolist() == [9, 6, 3, 0]
+    assert table["rules"].tolist() == [6, 4, 2, 0] and table["productive"].tolist()[2:] == [2, 0]
+
+
+def test_choices_without_a_basket_are_counted_as_none():
+    row = ar.basket_choices(events(), [("user", "fav")], level="category", min_support=0, min_users=1).iloc[0]
+    assert row[["unit", "behavior", "baskets", "frequent_items", "frequent_pairs"]].tolist() == ["user", "fav", 0, 0, 0]
+    assert row[["mean_size", "too_small_share"]].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "share", "day"), [(1, 1, 0.5, 1), (1, 10, 0, 10), (1, 10, 1, 2), (1, 10, 0.25, 8), (1, 2, 0.1, 2)]
+)
+def test_the_first_day_of_the_later_part(first, last, share, day):
+    assert ar.holdout_day(date(2017, 11, first), date(2017, 11, last), share=share) == date(2017, 11, day)
+
+
+def test_stored_visits_are_the_sessions():
+    kept = events().mutate(visit=ibis.ifelse(ibis._.timestamp < HOUR, 0, 1))
+    assert contents(ar.baskets(kept, unit="session")) == [[1, 2], [1, 3], [3]]
+
+
+def test_equal_labels_get_numbers():
+    named = ar.named(ar.baskets(events(), level="item"), Shop(titles={11: "tea", 21: "tea", 12: "tea"}))
+    assert contents(named)[0] == ["item p31", "tea", "tea (3)"] and contents(named)[1] == ["tea (2)"]
+
+
+PLANTED = pd.DataFrame({
+    "kind": ["planted", "implied", "decoy"], "antecedent": ["a", "b", "d"], "consequent": ["b", "c", "e"],
+    "confidence": [0.5, 0.01, 1.0], "lift": [1.5, np.nan, 1.0],
+})  # fmt: skip
+
+
+def test_the_truth_beside_what_was_found_by_hand():
+    log = pd.DataFrame({"basket_id": [0, 0, 1, 1, 2, 3], "item": ["a", "b", "b", "c", "a", "z"]})
+    table = compare(PLANTED, log, RULES.head(4))
+    assert table["confidence"].head(2).tolist() == [0.5, 0.5] and table["lift"].head(2).tolist() == [1, 2]
+    assert table["covered"].tolist() == [True, False, False] and pd.isna(table["confidence"][2])
+    assert table["found"].tolist() == [True, True, False] and table["true_confidence"].tolist() == [0.5, 0.01, 1]
+    counts = [["planted", 1, 1, 1], ["implied", 1, 1, 0], ["decoy", 1, 0, 0]]
+    assert ar.truth_counts(table).to_numpy().tolist() == counts
+
+
+@pytest.mark.parametrize(
+    ("unit", "level", "behavior", "known"),
+    [
+        ("order", "category", "pv", True),
+        ("user_day", "category", "buy", True),
+        ("user_day", "category", "pv", False),
+        ("user", "category", "buy", False),
+        ("order", "item", "buy", False),
+    ],
+)
+def test_the_truth_is_about_categories_bought_together(unit, level, behavior, known):
+    log = pd.DataFrame({"basket_id": [0, 0], "item": ["a", "b"]})
+    table = ar.against_truth(PLANTED, RULES, log, unit=unit, level=level, behavior=behavior)
+    assert len(table) == (3 if known else 0)
+    assert ar.against_truth(PLANTED, RULES, log.head(0), unit="order", level=level, behavior=behavior).empty
+
+
+def test_rules_of_items_that_belong_together_are_explained():
+    # a – b – c belong together by two links; d and e only by a decoy
+    left = ar.unexplained(RULES, PLANTED)
+    assert ar.readable(left, [])[["if", "then"]].to_numpy().tolist() == [["a + c", "d"], ["e", "d"]]
+    chain = RULES.head(1).assign(antecedents=[("a",)], consequents=[("c",)])
+    assert "planted or implied" in ar.unexplained(chain, PLANTED).attrs["reason"]
+    assert ar.unexplained(chain, PLANTED.iloc[[1, 0]]).empty and len(ar.unexplained(chain, PLANTED.head(1))) == 1
+
+
+def test_numbers_for_sentences_by_hand():
+    compared = pd.DataFrame({"kind": ["planted"] * 4 + ["decoy"], "found": [True] * 3 + [False] * 2})
+    assert ar.share_of(compared, "found", kind="planted").value == 0.75 and ar.share_of(compared, "found").value == 0.6
+    assert ar.share_of(compared, "found", kind="implied").reason == "no rows"
+    runs = pd.DataFrame({"run": [0, 1, 2], "rules": [9, 2, 5], "positive": [8, 1, 2], "significant": [7, 0, 1]})
+    runs = runs.assign(productive=[6, 0, 0])
+    assert ar.null_mean(runs, "rules").value == 3.5
+    assert ar.null_mean(runs.head(1), "rules").reason == "no shuffled copy was made"
+    rows = ar.null_summary(runs)[["real", "shuffled_mean", "shuffled_highest"]].to_numpy().tolist()
+    assert rows == [[9, 3.5, 5], [8, 1.5, 2], [7, 0.5, 1], [6, 0, 0]]
+
+
 # the real log
 
 

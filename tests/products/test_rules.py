@@ -472,6 +472,59 @@ def test_importing_leaves_the_warning_filters_of_mlxtend_behind():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+# ends of the thresholds, ties, what is not there
+
+
+def test_items_of_a_column_are_the_wanted_and_frequent_ones():
+    mixed = log([{"b", "a", "c"}, {"b", "a"}, {"d", 7}, {"d"}, set()])
+    assert r.encode(mixed).items == ("a", "b", "d", "7", "c")  # by falling frequency, then by name
+    assert r.encode(mixed, items={"c", 7, "z"}).items == ("7", "c") and r.encode(mixed, items={"c"}).total == 4
+    assert r.encode(mixed, min_count=2, min_support=0.1).items == r.encode(mixed, min_support=0.5).items
+    assert r.encode(mixed, min_count=0, items=["c"]).matrix.toarray().ravel().tolist() == [1, 0, 0, 0]
+    assert r.encode(mixed, items=["z"]).matrix.shape == (4, 0)
+
+
+def test_a_share_is_any_from_0_to_1():
+    assert [r.exact(s) for s in (0, 1, 0.5, Fraction(1, 3))] == [0, 1, Fraction(1, 2), Fraction(1, 3)]
+    assert r.itemsets(log(FIVE), min_support=1).empty and len(r.itemsets(log([{"a"}] * 2), min_support=1)) == 1
+    with pytest.raises(r.RulesError, match=r"alpha=1\.1"):
+        r.exact(1.1, name="alpha")
+
+
+def test_sets_of_the_asked_lengths_in_their_order():
+    found = r.itemsets(log(FIVE), min_support=0.6, min_length=2, max_length=2)
+    pairs = [("bread", "diapers"), ("bread", "milk"), ("beer", "diapers"), ("diapers", "milk")]
+    assert sorted(found["itemset"]) == sorted(pairs) and set(found["count"]) == {3} and set(found["length"]) == {2}
+    assert found["itemset"].is_monotonic_increasing and found["baskets"].eq(5).all() and found["support"].eq(0.6).all()
+    alone = r.itemsets(log(FIVE), min_support=0.6, max_length=1)
+    assert alone["itemset"].tolist() == [("bread",), ("diapers",), ("milk",), ("beer",)]
+
+
+@pytest.mark.parametrize("miner", sorted(r.MINERS))
+def test_as_many_sets_as_the_limit_are_given(miner):
+    assert len(r.itemsets(log([set("abc")] * 2), min_support=1, limit=7, miner=miner)) == 7
+    with pytest.raises(r.TooManyItemsets, match=r"a count of 2\) with max_length=10 gives more than 6"):
+        r.itemsets(log([set("abc")] * 2), min_support=1, limit=6, miner=miner)
+    with pytest.raises(r.TooManyItemsets, match="lower max_length to 2"):
+        r.itemsets(log([set("abc")] * 2), min_support=1, limit=6, max_length=3, miner=miner)
+
+
+def test_counts_over_several_words_of_bits():
+    many = r.encode(log([{"a", "b"} if k % 3 == 0 else {"a"} for k in range(130)]))
+    assert r.counts_in(many, [("a",), ("a", "b"), ("a", "z"), ("z",)]).tolist() == [130, 44, 0, 0]
+    users = pd.Series(range(130)) % 5
+    assert r.people(many, [("a",), ("b", "a"), ("z",)], users).tolist() == [5, 5, 0]
+
+
+def test_sets_of_min_users_people_are_shown():
+    encoded = r.encode(log([{"a", "b"}] * 2 + [{"a"}] * 2))
+    sets, users = r.itemsets(encoded, min_support=0.1), pd.Series([1, 2, 2, 3])
+    kept = [r.enough_users(sets, encoded, users, min_users=n)["itemset"].tolist() for n in (1, 2, 3, 4)]
+    assert kept == [[("a",), ("b",), ("a", "b")], [("a",), ("b",), ("a", "b")], [("a",)], []]
+    none = r.encode(log([]))
+    assert r.enough_users(r.itemsets(none, min_support=0), none, pd.Series(dtype=int), min_users=2).empty
+
+
 # the error rate, on simulated independent items
 
 
