@@ -99,6 +99,21 @@ def test_wrong_arguments_are_named(counts: list, options: dict, words: str) -> N
         suppress(pd.DataFrame({"n": counts}), **{"count": "n", "min_cell": 10, "values": [], **options})
 
 
+def test_as_many_people_as_the_smallest_group_are_shown() -> None:
+    assert hidden_rows([1, 9], min_cell=1) == [] and hidden_rows([0, 9], min_cell=1) == [0, 1]
+    assert hidden_rows([9, 10, 30]) == [0, 1] and hidden_rows([10, 30]) == []
+    words, people = pd.Series(["f", "f", "m", "m", "Anna"]), pd.Series([1, 1, 2, 3, 4])
+    assert privacy.common_words(words, people, min_cell=2).tolist() == ["another", "another", "m", "m", "another"]
+    assert privacy.common_words(words, people, min_cell=1).tolist() == words.tolist()
+
+
+def test_each_total_hides_a_second_row_of_its_own() -> None:
+    table = pd.DataFrame({"g": ["a", "a", None, None, "b"], "h": 1, "n": [3, 50, 4, 40, 60]})
+    own = [suppress(table, count="n", min_cell=10, values=[], by=by)["n"].isna().tolist() for by in ("g", ["g", "h"])]
+    assert own == [[True, True, True, True, False]] * 2  # a missing name is a group, too
+    assert suppress(table, count="n", min_cell=5, values=[])["n"].isna().tolist() == [True, False, True, False, False]
+
+
 # -- unicity ----------------------------------------------------------------------------------------------------------
 
 
@@ -183,6 +198,35 @@ def test_a_crowd_that_is_too_small_to_be_shown_is_hidden(crowd: pd.DataFrame) ->
     shown, hidden = (unicity(events, points=(1, 2), min_cell=least) for least in (users, users + 1))
     pd.testing.assert_frame_equal(shown.astype({"users": int}), unicity(events, points=(1, 2)))
     assert hidden[["users", *SHARES]].isna().all(axis=None) and hidden["points"].tolist() == [1, 2]
+
+
+def three_alone(**options: object) -> pd.DataFrame:
+    """Three users who share nothing: items 1 and 2, 3 and 4, 5 and 6, on one day."""
+    log = pd.DataFrame({"user_id": [1, 1, 2, 2, 3, 3], "item_id": range(1, 7), "category_id": 1, "behavior": "pv"})
+    return unicity(as_events(log.assign(timestamp=1511539200)), **options)
+
+
+def test_who_shares_nothing_is_singled_out_by_any_number_of_points() -> None:
+    table = three_alone(points=(1, 2, 10))
+    assert table["singled_out_share"].tolist() == [1, 1, 1] and table["users"].tolist() == [3, 3, 3]
+    assert table["method"].tolist() == ["exact", "sample", "sample"] and table["points"].tolist() == [1, 2, 10]
+    # Wilson by hand, 3 of 3: 3 / (3 + 1.96²)
+    assert table["singled_out_share_ci_low"].tolist()[1:] == pytest.approx([3 / (3 + 1.96**2)] * 2, abs=1e-4)
+    assert pd.isna(table["singled_out_share_ci_low"][0]) and table["singled_out_share_ci_high"][1] == 1
+
+
+def test_only_the_rows_of_few_users_are_hidden() -> None:
+    table = three_alone(points=(1, 2), sample=2, min_cell=3)
+    assert table["users"].fillna(0).tolist() == [3, 0] and table["singled_out_share"].fillna(0).tolist() == [1, 0]
+    assert three_alone(points=(1, 2), sample=2)["users"].tolist() == [3, 2]
+
+
+def test_of_equally_frequent_things_the_first_keeps_its_name() -> None:
+    log = pd.DataFrame({"user_id": [1, 2, 3, 3], "item_id": [9, 7, 8, 8], "category_id": 1, "behavior": "pv"})
+    events = as_events(log.assign(timestamp=1511539200))
+    # 8 is the most frequent, then 7; with two names only user 1 is 'other', with one users 1 and 2 are
+    assert [unicity(events, points=1, top=top)["singled_out_share"].iloc[0] for top in (2, 1)] == [1, 1 / 3]
+    assert unicity(events, points=1, top=2)["item"].tolist() == ["item_id, the 2 most frequent"]
 
 
 @pytest.mark.parametrize(

@@ -113,3 +113,49 @@ def test_when_all_go_at_once_nothing_bounds_survival_from_above():
 def test_rows_without_people_are_nobody():
     nobody = pd.DataFrame({"time": [1, 2], "events": 0, "censored": 0})
     assert kaplan_meier(nobody).empty and kaplan_meier(nobody).attrs["reason"] == "nobody was observed"
+
+
+def test_nobody_is_nobody_in_every_table():
+    nobody = kaplan_meier(counts([], []))
+    assert happened_by(nobody, [1]).attrs["reason"] == quantile(nobody).reason == "nobody was observed"
+    assert list(happened_by(nobody, [1])) == ["time", "at_risk", "share", "share_ci_low", "share_ci_high"]
+    assert happened_by(kaplan_meier(counts([1], [])), []).attrs["reason"] == "all times lie after the last observation"
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.1])
+def test_a_quantile_is_of_a_share_between_0_and_1(share):
+    with pytest.raises(SurvivalError, match="share"):
+        quantile(kaplan_meier(counts([1], [2])), share=share)
+
+
+def test_quantiles_by_hand():
+    # S = 3/4, 1/2, 1/4, 0 at 1, 2, 3, 4; a share that is just reached counts
+    curve = kaplan_meier(counts([1, 2, 3, 4], []))
+    assert [quantile(curve, share=s).value for s in (0.25, 0.26, 0.5, 0.75, 0.99)] == [1, 2, 2, 3, 4]
+    tenths = kaplan_meier(counts(list(range(1, 11)), []))
+    assert [quantile(tenths, share=s / 10).value for s in range(1, 10)] == list(range(1, 10))
+
+
+def test_the_shares_by_a_time_have_the_turned_bounds_of_survival():
+    curve = kaplan_meier(counts(WEEKS, STILL))
+    row, start = (happened_by(curve, [t]).iloc[0] for t in (6, 5.9))
+    assert row.round(3).tolist() == [6, 21, 0.143, 0.048, 0.380]
+    assert start.tolist() == [5.9, 21, 0, 0, 0]
+    assert happened_by(curve, [35, 35.1]).at_risk.tolist() == [1]
+
+
+def test_before_the_first_end_and_once_nobody_is_left():
+    curve = kaplan_meier(counts([2, 2, 3], [1]))
+    assert curve[["survival", "se", "ci_low", "ci_high"]].iloc[0].tolist() == [1, 0, 1, 1]
+    # 2 of 3 end at 2: S = 1/3, ln S = −1.0986, Greenwood √(2 / 3) = 0.8165; exponents e^(±1.96 · 0.8165 / 1.0986)
+    reach = np.exp(1.959964 * np.sqrt(2 / 3) / np.log(3))
+    assert curve[["ci_low", "ci_high"]].iloc[1].tolist() == pytest.approx([3**-reach, 3 ** -(1 / reach)], rel=1e-5)
+    assert curve[["survival", "se", "ci_low"]].iloc[2].tolist() == [0, 0, 0]
+    assert curve.ci_high[2] == curve.ci_high[1]
+
+
+@pytest.mark.parametrize(("column", "value"), [("events", -1), ("censored", -3), ("time", np.inf), ("time", np.nan)])
+def test_wrong_columns_are_named(column, value):
+    with pytest.raises(SurvivalError, match=f"{column} {value:g} is negative or missing"):
+        kaplan_meier(counts([1.0], [2.0]).assign(**{column: [1, value]}))
+    assert kaplan_meier(pd.DataFrame({"time": [0, 0], "events": [1, 0], "censored": [0, 3]})).at_risk.tolist() == [4]
