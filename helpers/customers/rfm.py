@@ -419,7 +419,7 @@ def side_by_side(scored: dict[str, pd.DataFrame], *, min_cell: int) -> pd.DataFr
         if letter in table.columns
     ]
     if not rows:
-        return missing(columns, next((t.attrs.get("reason", "") for t in scored.values()), "nothing was scored"))
+        return missing(columns, _reason(scored, "nothing was scored"))
     found = pd.DataFrame(rows, columns=columns)
     counts = found[columns[2:]]
     found[columns[2:]] = counts.astype("Int64").mask((counts > 0) & (counts < min_cell))
@@ -442,8 +442,12 @@ def agreement(scored: dict[str, pd.DataFrame]) -> pd.DataFrame:
             same = float((named(scored[a]) == named(scored[b])).mean())
             rows.append((a, b, same, rank_correlation(scored[a]["total"], scored[b]["total"])))
     if not rows:
-        return missing(columns, next((t.attrs.get("reason", "") for t in scored.values()), "there is one scoring only"))
+        return missing(columns, _reason(scored, "there is one scoring only"))
     return pd.DataFrame(rows, columns=columns)
+
+
+def _reason(scored: dict[str, pd.DataFrame], otherwise: str) -> str:
+    return next((said for t in scored.values() if (said := t.attrs.get("reason"))), otherwise)
 
 
 def rank_correlation(a: pd.Series, b: pd.Series) -> float | None:

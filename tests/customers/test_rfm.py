@@ -13,6 +13,7 @@ from helpers.customers import rfm
 from helpers.customers.rfm import RfmError, score
 from helpers.customers.value_tiers import true_value
 from helpers.engine import as_table
+from helpers.findings import Estimate, missing
 from tests.customers.order_lines import simulate_orders
 
 WINDOW = ("2017-11-25", "2017-12-03")
@@ -220,6 +221,103 @@ def test_grid_side_by_side_and_agreement():
 def test_rank_correlation_by_hand():
     assert rfm.rank_correlation(pd.Series([1, 2, 3, 4]), pd.Series([1, 2, 4, 3])) == pytest.approx(0.8)
     assert rfm.rank_correlation(pd.Series([1, 1]), pd.Series([1, 2])) is None
+
+
+# ends of the rules, ties, what is not there
+
+
+def test_the_recipes_by_hand():
+    # by rank: 1 1 | 1 1 | 1 1 | 2 3 | 4 5, so the six ones get three scores; quantiles: 1, 1, 1, 1.4, 3.2, 5
+    found = rfm.traps(pd.Series([1] * 6 + [2, 3, 4, 5])).set_index("recipe")
+    assert found["torn_customers"].fillna(-1).tolist() == [-1, 0, 6, 0]
+    assert found["scores_used"].fillna(-1).tolist() == [-1, 3, 5, 3]
+    words = ["equal customers, equal scores; 3 scores in place of 5", "equal customers get different scores"]
+    assert found["what_happens"].tolist()[1:] == [*words, words[0]]
+    whole = rfm.traps(pd.Series(range(10)))
+    assert set(whole["what_happens"]) == {"equal customers, equal scores"} and whole["scores_used"].eq(5).all()
+    assert rfm.traps(pd.Series(dtype=float)).attrs["reason"] == "nothing to show"
+
+
+def test_the_summary_by_hand():
+    table = pd.DataFrame({"frequency": [3, 3, 1, 1, 9]})
+    found = rfm.summary(table, min_cell=2)
+    assert found.iloc[0].tolist() == ["frequency", 1, 3, 3, 1, 0.4]  # of equally common values the smaller
+    assert rfm.summary(table, min_cell=3).iloc[0, 1:].fillna(-1).tolist() == [1, 3, 3, -1, -1]
+    assert len(rfm.summary(table, min_cell=5)) == 1 and rfm.summary(table, min_cell=6).empty
+    assert rfm.summary(table.head(0), min_cell=1).attrs["reason"] == "nothing to show"
+
+
+def test_sizes_by_hand():
+    table = pd.DataFrame(
+        {"recency_days": [0, 2, 9, 9], "frequency": [5, 3, 1, 1], "monetary": [60.0, 30.0, -9.0, 10.0]}
+    )
+    segments = pd.Series(["champions", "champions", "hibernating", "hibernating"])
+    found = rfm.segment_sizes(table, segments, min_cell=2)
+    assert list(found)[2:] == ["customer_share", "mean_recency_days", "mean_frequency", "mean_monetary", "sales_share"]
+    expected = [["champions", 2, 0.5, 1, 4, 45, 0.9], ["hibernating", 2, 0.5, 9, 1, 0.5, 0.1]]
+    assert found.to_numpy().tolist() == expected
+    assert rfm.largest(found)[0] == "champions" and rfm.largest(found)[1].value == 0.5
+    hidden = rfm.segment_sizes(table, segments, min_cell=3)
+    assert rfm.largest(hidden) == ("no segment", Estimate.missing("every segment is too small to show"))
+    free = rfm.segment_sizes(table.assign(monetary=-1.0), segments, min_cell=1)
+    assert "sales_share" not in free and "sales_share" not in rfm.segment_sizes(
+        table.drop(columns="monetary"), segments, min_cell=1
+    )
+    cents = rfm.segment_sizes(table.assign(monetary=[0.25, 0.25, 0, 0]), segments, min_cell=1)
+    assert cents["sales_share"].tolist() == [1, 0]
+
+
+def test_small_counts_beside_each_other_are_hidden_and_zeros_are_not():
+    scored = {"a": pd.DataFrame({"r": [1, 1, 1, 2, 2, 5]}), "none": pd.DataFrame()}
+    found = rfm.side_by_side(scored, min_cell=2)
+    assert found.fillna(-1).to_numpy().tolist() == [["a", "recency_days", 3, 2, 0, 0, -1]]
+    assert rfm.side_by_side({}, min_cell=2).attrs["reason"] == "nothing was scored"
+
+
+def test_agreement_by_hand():
+    a = pd.DataFrame({"r": [5, 1, 3], "f": [5, 1, 3], "m": [5, 1, 3], "total": [15, 3, 9]})
+    b = pd.DataFrame({"r": [5, 1, 5], "f": [5, 1, 5], "m": [5, 1, 5], "total": [15, 3, 15]})
+    found = rfm.agreement({"a": a, "none": a.head(0), "b": b, "c": a})
+    assert found[["first", "second"]].to_numpy().tolist() == [["a", "b"], ["a", "c"], ["b", "c"]]
+    assert found["same_segment_share"].tolist() == pytest.approx([2 / 3, 1, 2 / 3])
+    assert found["rank_correlation"].tolist() == pytest.approx([0.75**0.5, 1, 0.75**0.5])
+    assert rfm.agreement({"a": a}).attrs["reason"] == "there is one scoring only"
+    assert rfm.agreement({"a": a, "b": missing(["r"], "no orders")}).attrs["reason"] == "no orders"
+
+
+def test_correlations_of_columns_by_hand():
+    ranks = np.array([[1, 3, 2, 1], [2, 2, 2, 2], [3, 1, 2, 3]])
+    assert np.allclose(rfm.correlations_with_last(ranks), [1, -1, np.nan], equal_nan=True)
+    assert np.isnan(rfm.correlations_with_last(ranks[:, [0, 2]])).all()
+    assert rfm.rank_correlation(pd.Series([1, 2]), pd.Series([2, 1])) == pytest.approx(-1)
+    assert rfm.rank_correlation(pd.Series([1, 2]), pd.Series([1, 1])) is None
+    assert rfm.rank_correlation(pd.Series([1.0, np.nan]), pd.Series([1, 2])) is None
+    part = rfm.rank_correlation(pd.Series([1, 2, 3]), pd.Series([1, 3, 2, 9]))  # the fourth is only in one
+    assert part == pytest.approx(0.5)
+
+
+def test_scores_of_engagement_and_of_nothing():
+    table = pd.DataFrame({"recency_days": [0, 9], "frequency": [4, 1], "engagement": [9.0, 1.0]}, index=[3, 4])
+    found = rfm.scores(table)
+    assert list(found) == ["r", "f", "e", "code", "total"] and found["code"].tolist() == ["444", "222"]
+    assert rfm.named(found).to_dict() == {3: "champions", 4: "hibernating"}
+    assert rfm.scores(table.drop(columns="engagement"))["code"].tolist() == ["44", "22"]
+    assert rfm.named(table.head(0)).attrs["reason"] and rfm.named(table.head(0)).name == "segment"
+    assert rfm.either(table, found) is table and rfm.either(table.head(0), found) is found
+
+
+def test_a_cell_of_min_cell_customers_is_shown():
+    scored = pd.DataFrame({"r": [5, 5, 1], "f": [1, 1, 2], "m": [4, 4, 4]})
+    assert rfm.grid(scored, min_cell=2).stack().dropna().to_dict() == {(5, 1): 2}
+    square = rfm.grid(scored, across="m", min_cell=0)
+    assert square.index.tolist() == [5, 4, 3, 2, 1] and square.columns.tolist() == [1, 2, 3, 4, 5]
+    assert square[4].tolist() == [2, 0, 0, 0, 1]
+
+
+def test_log_scores_of_a_narrow_range_are_in_the_middle():
+    assert score(pd.Series([3.0, 3.0 + 1e-13]), method="log").tolist() == [3, 3]
+    assert score(pd.Series([0.0, 0.5]), method="log", low_is_good=True).tolist() == [5, 1]
+    assert score(pd.Series([], dtype=float), method="log").empty and score(pd.Series([], dtype=float)).empty
 
 
 # truth
