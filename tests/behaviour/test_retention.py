@@ -336,6 +336,139 @@ def test_impossible_options_are_refused(option):
         back(log_of(FIVE), **option)
 
 
+# Ends of the rules, order of rows, what is not there ------------------------------------------------------------------
+
+
+def test_days_outside_the_window_are_not_looked_at():
+    log = log_of([("A", -1), ("A", 0), ("A", 3), ("A", 4), ("B", -1), ("C", 4)])
+    found = days_of(log, days=4)
+    assert found.table.order_by("day").execute()[["user_id", "day", "pv"]].to_numpy().tolist() == [
+        ["A", 0, 1],
+        ["A", 3, 1],
+    ]
+    assert found.days == back(log, days=4).days == 4
+    assert found.date(pd.Series([0, 3])).tolist() == [FIRST, FIRST + pd.Timedelta(days=3)]
+    daily = retention.by_day(found)
+    assert daily[["users", "first_seen"]].to_numpy().tolist() == [[1, 1], [0, 0], [0, 0], [1, 0]]
+    assert daily.day.tolist() == [FIRST + pd.Timedelta(days=d) for d in range(4)]
+
+
+def test_a_log_of_twice_the_lead_in_tells_who_is_new():
+    long, short = (days_of(log_of([("A", 0), ("B", 20), ("C", 19)]), lead_in_days=n) for n in (20, 21))
+    assert long.reason == "" and "the log spans 40 days" in short.reason and (long.lead_in, short.lead_in) == (20, 21)
+    assert retention.returns(long).cohorts.to_numpy().tolist() == [[20, 1]]
+    users = as_table(pd.DataFrame({"user_id": ["A", "B", "C"], "joined_on": FIRST}))
+    known = days_of(log_of([("A", 0), ("B", 20), ("C", 19)]), users=users, lead_in_days=21)
+    assert (known.reason, known.lead_in) == ("", 0)
+    with pytest.raises(BehaviourError, match="lead_in_days 0"):
+        days_of(log_of(FIVE), lead_in_days=0)
+
+
+def test_whom_nobody_can_be_compared_with():
+    empty = back(log_of(FIVE).head(0))
+    assert empty.cohorts.empty and empty.gaps.empty and empty.reason == "nobody started"
+    unknown = back(log_of(FIVE), who="new")
+    assert unknown.cohorts.empty and unknown.gaps.empty and "first seen is not new" in unknown.reason
+    joined = as_table(pd.DataFrame({"user_id": list("ABCDE"), "joined_on": pd.Timestamp("2016-01-01")}))
+    assert back(log_of(FIVE), who="new", users=joined).reason == "no new user started"
+    never = log_of([("A", 0), ("A", 2)]).assign(behavior=["buy", "pv"])
+    assert back(never, start_event="fav", return_event="pv").gaps.empty
+    assert retention.late_arrivals(days_of(log_of(FIVE).head(0), users=joined)).empty
+    assert (
+        retention.classic(back(log_of([("A", 3)]), days=4)).attrs["reason"]
+        == "the log ends before anybody could return"
+    )
+
+
+def test_cohorts_and_gaps_by_hand_in_their_order():
+    found = back(log_of([("B", 2), ("B", 3), *FIVE[::-1]]), days=4)
+    assert found.cohorts.reset_index().to_numpy().tolist() == [[0, 0, 3], [1, 1, 2]]
+    gaps = [[0, -1, 0, 3], [0, 0, 1, 1], [0, 0, 2, 1], [0, 1, 2, 1], [0, 2, 3, 2], [1, -1, 0, 2], [1, 0, 1, 1]]
+    assert found.gaps.reset_index().to_numpy().tolist() == [[i, *row] for i, row in enumerate(gaps)]
+    assert (found.gaps.dtypes == "int64").all() and (found.cohorts.dtypes == "int64").all()
+
+
+def test_seen_late_from_the_lead_in_on():
+    users = as_table(
+        pd.DataFrame({"user_id": ["A", "B", "C"], "joined_on": [FIRST, FIRST, pd.Timestamp("2016-01-01")]})
+    )
+    found = days_of(log_of([("A", 27), ("B", 28), ("C", 29), ("D", 30)]), users=users)
+    rows = [retention.late_arrivals(found, lead_in_days=n).iloc[0, :4].tolist() for n in (27, 28, 29)]
+    assert rows == [[4, 3, 2, pytest.approx(2 / 3)], [4, 2, 1, 0.5], [4, 1, 0, 0]]
+
+
+@pytest.mark.parametrize("wrong", [{"days": 0}, {"follow_days": 0}, {"follow_days": -1}])
+def test_no_days_are_refused(wrong):
+    with pytest.raises(BehaviourError, match=f"{next(iter(wrong))} .* is not above zero"):
+        retention.rolling(five(), **wrong)
+    assert retention.rolling(five(), follow_days=1).equals(retention.classic(five()))
+    assert len(retention.classic(five(), days=1)) == 1 and len(retention.classic(five(), days=2)) == 2
+
+
+def test_all_three_kinds_one_under_the_other():
+    table = retention.curves(five(), days=3, follow_days=2)
+    assert table[["kind", "n"]].to_numpy().tolist() == [
+        *[[kind, n] for kind in ("classic", "rolling") for n in (1, 2, 3)],
+        ["within 2 days", 1],
+        ["within 2 days", 2],
+    ]
+    long = retention.curves(five(), follow_days=9)
+    assert set(long.kind) == {"classic", "rolling"}  # nobody is seen for nine days
+    none = retention.curves(back(log_of(FIVE).head(0)))
+    assert none.empty and list(none)[-1] == "kind" and none.attrs["reason"] == "nobody started"
+
+
+def test_cells_of_min_cell_returned_users_are_shown():
+    rows = [(u, d) for u in range(6) for d in ((0, 1) if u < 3 else (0,))] + [(u, 2) for u in range(2)]
+    table = retention.triangle(back(log_of(rows), days=3), period="day", min_cell=3).query("cohort == @FIRST")
+    assert table.state.tolist() == ["observed", "observed", "hidden"] and table.users.tolist() == [6, 6, 6]
+    assert table.returned.fillna(-1).tolist() == [6, 3, -1]
+    small = retention.triangle(back(log_of(rows), days=3), period="day", min_cell=7)
+    assert small.users.isna().all() and set(small.state) == {"hidden"}
+
+
+def test_a_picture_of_the_last_cohorts_and_as_many_columns():
+    rows = [(10 * d + u, d + k) for d in range(6) for u in range(3) for k in range(6 - d)]
+    table = retention.triangle(back(log_of(rows), days=6), period="day")
+    whole, last, few = (retention.wide(table, **o) for o in ({}, {"from_k": 0, "rows": 2}, {"from_k": 2, "rows": 2}))
+    assert list(whole.columns) == [1, 2, 3, 4, 5] and len(whole) == 5
+    assert list(last.columns) == [0, 1] and list(last.index) == ["2017-07-02 (3)", "2017-07-03 (3)"]
+    assert list(few.columns) == [2, 3] and list(few.index) == ["2017-06-30 (3)", "2017-07-01 (3)"]
+    assert retention.wide(table, value="returned", from_k=5).to_numpy().tolist() == [[3]]
+    assert retention.at_age(table, k=2, rows=3).name.tolist() == [f"2017-{d} (3)" for d in ("06-29", "06-30", "07-01")]
+    assert "no cohort of enough users" in retention.at_age(table, k=6).attrs["reason"]
+    assert "no cohort of enough users" in retention.wide(table, from_k=6).attrs["reason"]
+
+
+def test_weeks_and_days_of_the_calendar():
+    weeks = retention.calendar((FIRST, FIRST + pd.Timedelta(days=10)), "week")  # a Wednesday to a Saturday
+    assert weeks[["first", "last", "whole"]].to_numpy().tolist() == [[-2, 4, False], [5, 11, False]]
+    exact = retention.calendar((FIRST - pd.Timedelta(days=2), FIRST + pd.Timedelta(days=4)), "week")
+    assert exact[["first", "last", "whole"]].to_numpy().tolist() == [[0, 6, True]]
+    assert retention.period_of([-3, -2, 4, 5, 12], weeks).tolist() == [-1, 0, 0, 1, 1]
+
+
+def test_ranges_cover_their_ends():
+    cover = retention.cover(pd.Series([0, 2, 3]), pd.Series([2, 2, 1]), pd.Series([1, 10, 100]), 4)
+    assert cover.tolist() == [1, 1, 11, 0]
+
+
+def test_seen_again_of_few_and_of_one_day():
+    daily = pd.DataFrame({"day": [1, 2, 3], "users": [20, 12, 9], "first_seen": [20, 2, 0]})
+    table = retention.seen_again(daily, min_cell=10)
+    assert table.known.tolist() == [20, 22] and table.again.tolist() == [10, None]
+    assert table.again_rate.fillna(-1).tolist() == [0.5, -1] and table.day.tolist() == [2, 3]
+    assert retention.seen_again(daily.head(1)).attrs["reason"] == "the log has one day only"
+
+
+def test_one_cell_for_a_finding():
+    table = pd.DataFrame({"r": [0.5, None], "r_ci_low": [0.4, None], "r_ci_high": [0.6, None]})
+    assert [retention.estimate(table, "r", row=k).value for k in (-3, -2, -1, 0, 1, 2)] == [
+        *(None, 0.5, None, 0.5, None, None),
+    ]
+    assert retention.estimate(table, "r", row=2, reason="too late").reason == "too late"
+
+
 # Truth ----------------------------------------------------------------------------------------------------------------
 
 
