@@ -98,3 +98,110 @@ def test_rows_that_come_after_a_spill_are_kept(tmp_path):
 def test_repeated_rows_are_those_of_python(rows):
     same = [i > 0 and rows[i] == rows[i - 1] for i in range(len(rows))]
     assert same_as_before(table_of(rows), ["n", "t", "b", "f"]).tolist() == same
+
+
+SMALL = {"RANGE_ROWS": 10, "MOST_ROWS": 40, "MEMORY_ROWS": 30, "WAITING_ROWS": 30, "MOST_RANGES": 5}
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Limits of a few rows."""
+    for name, value in SMALL.items():
+        monkeypatch.setattr(sorting, name, value)
+
+
+def a_range(path, values: list, kind: pa.DataType) -> sorting._Range:
+    """Rows of one column `k`, in two pieces."""
+    table = pa.table({"k": pa.array(values, kind)})
+    found = sorting._Range(path, table.schema)
+    for part in (table.slice(0, len(values) // 2), table.slice(len(values) // 2)):
+        found.add(part)
+        found.spill()
+    found.seal()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("values", "cuts"),
+    [
+        ([None] * 50, []),
+        ([7] * 50, []),
+        ([None] * 49 + [7], [7]),  # the gaps go before the 7
+        ([7] * 900 + [8, 9], [8]),  # no hundredth row is above 7
+        ([7] * 50 + [None] * 50 + [9], [9]),
+        ([n // 100 for n in range(500)], [1, 2, 3]),  # fifths of the hundredth rows 0, 1, 2 and 2, 3, 4
+    ],
+)
+def test_cuts_of_a_range_split_it(values, cuts, tmp_path, small):
+    assert sorting._own_cuts(a_range(tmp_path / "r", values, pa.int64()), "k") == cuts
+    words = [None if v is None else f"w{v}" for v in values]
+    assert sorting._own_cuts(a_range(tmp_path / "w", words, pa.string()), "k") == [f"w{c}" for c in cuts]
+
+
+def test_what_is_dealt_again_waits_in_files(tmp_path, small):
+    sorter = Sorter(tmp_path, SCHEMA, ["n", "_at"], [])
+    sorter.add(sorter.deal(table_of([(i, "a", None, 0.0) for i in range(200)])))
+    given = sorter.ranges()
+    first = next(given)
+    assert first.num_rows <= 40 and len(list((tmp_path / "0").iterdir())) >= 2 and sorter.rows == 200
+    assert first.num_rows + sum(part.num_rows for part in given) == 200 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("rows", "again"), [(40, False), (41, True)])
+def test_a_range_of_most_rows_is_given_whole(rows, again, tmp_path, small):
+    sorter = Sorter(tmp_path, SCHEMA, ["n", "_at"], [])
+    sorter.add(sorter.deal(table_of([(i, "a", None, 0.0) for i in range(rows)])))
+    assert (len(list(sorter.ranges())) > 1) is again
+
+
+@pytest.mark.parametrize(("rows", "files"), [(30, 0), (31, 1)])
+def test_more_than_the_waiting_rows_are_spilled(rows, files, tmp_path, small):
+    sorter = Sorter(tmp_path, SCHEMA, ["n", "_at"], [100])
+    for start in range(rows):  # one by one; the second range stays empty
+        sorter.add(sorter.deal(table_of([(start, "a", None, 0.0)])))
+    assert len(list(tmp_path.iterdir())) == files and sorter.rows == rows
+    assert sorter._waiting == (0 if files else rows)
+
+
+def test_rows_of_one_range_stay_one_table():
+    table = pa.table({"k": ["b", "c", None]})
+    assert [(i, t.num_rows) for i, t in deal(table, "k", [])] == [(0, 3)] and deal(table.slice(3), "k", ["b"]) == []
+    assert [(i, t["k"].to_pylist()) for i, t in deal(table, "k", ["a", "b"])] == [(0, [None]), (2, ["b", "c"])]
+    one = deal(table.slice(0, 2), "k", ["a", "b"])
+    assert [(i, t.num_rows) for i, t in one] == [(2, 2)] and one[0][1].slice(0, 1)["k"].to_pylist() == ["b"]
+    assert [(i, t.num_rows) for i, t in deal(pa.table({"k": pa.array([None], pa.string())}), "k", ["a"])] == [(0, 1)]
+
+
+def test_the_first_keys_are_packed_as_far_as_there_is_room():
+    far, near = pa.chunked_array([[-(2**62), 2**62, 0]]), pa.chunked_array([[5, 6, 8]])
+    packed, used = sorting._packed([far, near], 4)
+    assert used == 2 and packed.tolist() == [0 * 4 + 0, 2 * 4 + 1, 1 * 4 + 3]  # ranks 0 to 2 and 0 to 3: two bits each
+    assert sorting._packed([far, near], 3)[1] == 1 and sorting._packed([near, near, near], 4)[1] == 2
+    assert sorting._packed([near, far], 4)[1] == 1  # only the first is ranked to make room
+    assert sorting._packed([near.slice(3)], 4)[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "places"),
+    [
+        ([3, None, 1, 3], pa.date32(), [2, 0, 1, 2]),
+        ([-0.5, None, 2.0, -3.0, 0.0], pa.float64(), [2, 0, 4, 1, 3]),
+        ([None, -7, 7, None], pa.int64(), [0, 1, 2, 0]),
+        ([True, None, False], pa.bool_(), [2, 0, 1]),
+        (["b", "", None, "a"], pa.string(), [3, 1, 0, 2]),
+        ([None, None], pa.string(), [0, 0]),
+        ([2, 5, 2], pa.int64(), [0, 1, 0]),
+    ],
+)
+def test_ranks_order_like_the_values_gaps_first(values, kind, places):
+    rank = sorting._rank(pa.chunked_array([pa.array(values, kind)]))
+    assert [sorted(set(rank.tolist())).index(r) for r in rank.tolist()] == places
+
+
+def test_equal_neighbours_by_hand():
+    table = pa.table({"t": ["a", "a", None, None, "b"], "n": [1, 1, 1, 1, 1], "m": [1, None, None, None, 2]})
+    same = [same_as_before(table, columns).tolist() for columns in (["t", "n"], ["m"], ["n"], [])]
+    assert same[0] == [False, True, False, True, False] and same[1] == [False, False, True, True, False]
+    assert same[2] == same[3] == [False, True, True, True, True]
+    assert same_as_before(table.slice(0, 1), ["t"]).tolist() == [False]
+    assert same_as_before(table.slice(0, 2), ["t"]).tolist() == [False, True]
