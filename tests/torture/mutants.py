@@ -50,6 +50,7 @@ MODULES = {
     "customers/segments": ("tests/customers/test_segments.py",),
     "products/association_rules": ("tests/products/test_association_rules.py",),
     "intake/checks": (
+        "tests/intake/test_checks.py",
         "tests/intake/test_parquet_inputs.py",
         "tests/intake/test_bad_inputs.py",
         "tests/intake/test_fuzz.py",
