@@ -8,6 +8,7 @@ import sys
 from fractions import Fraction
 from itertools import combinations
 from math import ceil, comb
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -523,6 +524,119 @@ def test_sets_of_min_users_people_are_shown():
     assert kept == [[("a",), ("b",), ("a", "b")], [("a",), ("b",), ("a", "b")], [("a",)], []]
     none = r.encode(log([]))
     assert r.enough_users(r.itemsets(none, min_support=0), none, pd.Series(dtype=int), min_users=2).empty
+
+
+def one_rule(count: int, x: int, y: int, n: int, *, length: int = 2) -> pd.DataFrame:
+    """A rule a → b with these counts."""
+    table = pd.DataFrame([[("a",), ("b",), length, count, x, y, n]], columns=r.RULE_COLUMNS[:7])
+    return r.with_measures(table)
+
+
+def test_the_order_of_rules_by_hand():
+    # of ten baskets: lift 10/2 for c ↔ d, 10/3 for e ↔ f, 10/4 for a ↔ b
+    rules = r.rules(r.itemsets(log([set("ab")] * 4 + [set("cd")] * 2 + [set("ef")] * 3 + [{"g"}]), min_support=0))
+    assert rules["antecedents"].str[0].tolist() == ["c", "d", "e", "f", "a", "b"]
+    assert rules["lift"].tolist() == pytest.approx([5, 5, 10 / 3, 10 / 3, 2.5, 2.5])
+    even = r.rules(r.itemsets(log([set("cd")] * 2 + [set("ab")] * 2 + [set("e")] * 2), min_support=0))
+    assert even["antecedents"].str[0].tolist() == ["a", "b", "c", "d"] and even.index.tolist() == [0, 1, 2, 3]
+    # all lifts are 10/4: y ↔ z by 4 · 10 / (4 · 4), c ↔ d by 2 · 10 / (2 · 4)
+    ties = r.rules(r.itemsets(log([set("yz")] * 4 + [set("cd")] * 2 + [{"d"}] * 2 + [{"g"}] * 2), min_support=0))
+    assert ties["antecedents"].str[0].tolist() == ["y", "z", "c", "d"] and ties["lift"].nunique() == 1
+    assert r.rules(r.itemsets(log([]), min_support=0))["baskets"].tolist() == []
+
+
+def test_at_least_one_item_is_concluded():
+    sets = r.itemsets(log([set("abcd")]), min_support=1)
+    assert [len(r.rules(sets, max_consequents=k)) for k in (1, 2, 3, 4)] == [28, 46, 50, 50]
+    with pytest.raises(r.RulesError, match="max_consequents=0"):
+        r.rules(sets, max_consequents=0)
+
+
+def test_fisher_of_nothing_and_of_one():
+    assert r.fisher([], antecedent=[], consequent=[], baskets=[]).shape == (0,)
+    assert float(r.fisher(0, antecedent=0, consequent=0, baskets=0)) == 1
+    # 2 of 2 among 4: 1 of the 6 ways; twice the same row and one that chance always reaches
+    p = r.fisher([2, 0, 2], antecedent=[2, 2, 2], consequent=[2, 2, 2], baskets=[4, 4, 4])
+    assert p.tolist() == pytest.approx([1 / 6, 1, 1 / 6])
+
+
+def test_the_space_of_few_items():
+    assert r.search_space(3, max_length=5) == {2: 6, 3: 3} and r.search_space(1, max_length=5) == {}
+    assert r.search_space(9, max_length=1) == {}
+
+
+def test_corrections_by_hand():
+    p = [0.03, 0.01, 0.4]
+    assert r.adjusted(p, correction="holm").tolist() == pytest.approx([0.06, 0.03, 0.4])
+    assert r.adjusted(p, correction="holm", candidates=1).tolist() == pytest.approx([0.06, 0.03, 0.4])
+    assert r.adjusted(p, correction="bh").tolist() == pytest.approx([0.045, 0.03, 0.4])
+    assert r.adjusted(p, correction="bonferroni", candidates=10).tolist() == pytest.approx([0.3, 0.1, 1])
+    lengths, space = np.array([2, 3, 2]), {2: 4, 3: 5, 4: 1}
+    layered = r.layered(np.array(p), lengths, correction="holm", candidates=space)
+    assert layered.tolist() == pytest.approx([3 * 4 * 0.03, 3 * 5 * 0.01, 1])
+    assert r.layered(np.array(p), lengths, correction="none", candidates=space).tolist() == p
+    assert r.layered(np.array(p), lengths, correction="holm", candidates=10).tolist() == pytest.approx([0.27, 0.1, 1])
+
+
+def test_a_p_value_of_alpha_is_significant():
+    # 2 of 2 among 4: p = 1/6; the p-value itself is taken as the limit
+    rule = one_rule(2, 2, 2, 4)
+    p = r.significant(rule, correction="none")["p_value"][0]
+    assert p == pytest.approx(1 / 6)
+    for alpha, passes in ((p, True), (p * 0.999, False)):
+        assert r.significant(rule, alpha=alpha)["significant"].tolist() == [passes]
+        sets = pd.DataFrame({"itemset": [("a",), ("b",), ("a", "b")], "count": [2, 2, 2]})
+        row = r.productive(rule, sets, alpha=alpha).iloc[0]
+        assert row["productive"] == passes and not row["redundant"] and row["improvement"] == 0.5
+        later = r.holdout(rule, log([set("ab")] * 2 + [{"c"}] * 2), alpha=alpha).iloc[0]
+        assert later["confirmed"] == passes and later["p_holdout"] == p
+        # Wilson, 2 of 2 at 1 − alpha: 2 / (2 + z²)
+        z = NormalDist().inv_cdf(1 - alpha / 2)
+        assert later["holdout_confidence_ci_low"] == pytest.approx(2 / (2 + z**2))
+        assert later["holdout_confidence_ci_high"] == pytest.approx(1)
+    with pytest.raises(r.RulesError, match="alpha=2"):
+        r.productive(rule, sets, alpha=2)
+
+
+def test_two_baskets_swap_half_of_the_time():
+    swapped = [r.shuffled(r.encode(log(["a", "b"])), seed=s, rounds=1).matrix[0, 0] == 0 for s in range(100)]
+    assert 35 <= sum(swapped) <= 65  # three standard deviations; the seeds are fixed
+    one = r.encode(log([set("abc")]))
+    assert (r.shuffled(one, seed=1).matrix != one.matrix).nnz == 0
+    assert r.shuffled(r.encode(log([])), seed=1).total == 0
+
+
+def test_beyond_size_of_rules_that_never_meet_by_chance():
+    baskets = r.encode(log([set("ab"), set("ab"), {"c"}]))
+    rule = one_rule(2, 2, 2, 3)
+    found = r.beyond_size(rule, baskets, seed=1, copies=2, correction="none")
+    met = found["shuffled_count"][0] * 2
+    p = sum(
+        comb(int(2 + met), k) * Fraction(1, 3) ** k * Fraction(2, 3) ** int(2 + met - k) for k in range(2, int(3 + met))
+    )
+    assert found["p_size"][0] == pytest.approx(float(p))
+    for alpha, passes in ((found["p_size"][0], True), (found["p_size"][0] * 0.999, False)):
+        again = r.beyond_size(rule, baskets, seed=1, copies=2, correction="none", alpha=alpha)
+        assert again["beyond_size"].tolist() == [passes]
+    with pytest.raises(r.RulesError, match="copies=0"):
+        r.beyond_size(rule, baskets, seed=1, copies=0)
+    assert len(r.beyond_size(rule, baskets, seed=1, copies=1)) == 1
+
+
+def test_a_run_counts_by_hand():
+    flags = pd.DataFrame(
+        {"lift": [1.0, 1.5, 0.5], "significant": [True, True, False], "productive": [True, False, False]}
+    )
+    runs = r.null_runs(r.encode(log(FIVE)), find=lambda baskets: flags, runs=2, seed=1)
+    assert runs.to_numpy().tolist() == [[k, 3, 1, 2, 1, 1.5] for k in range(3)]
+    none = r.null_runs(r.encode(log(FIVE)), find=lambda baskets: flags.head(0), runs=1, seed=1)
+    assert none.drop(columns="highest_lift").to_numpy().tolist() == [[0, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
+    assert none["highest_lift"].isna().all()
+    seen = []
+    r.null_runs(
+        r.encode(log(FIVE * 4)), find=lambda b: seen.append(b.matrix.toarray()) or flags, runs=2, seed=1, rounds=3
+    )
+    assert (seen[0] != seen[1]).any() and (seen[1] != seen[2]).any()
 
 
 # the error rate, on simulated independent items
