@@ -69,6 +69,7 @@ def test_no_line_of_a_cross_table_gives_a_cell_away(counts: list[int]) -> None:
 def test_zeros_and_rates_of_small_groups_go_with_them() -> None:
     table = pd.DataFrame({"g": list("abc"), "n": [50, 4, 20], "buy_rate": [0.3, 1.0, 0.0], "sure": [True, False, True]})
     result = suppress(table, count="n", min_cell=10, values=["buy_rate", "sure"])
+    assert [str(result[c].dtype) for c in ("buy_rate", "sure")] == ["float64", "boolean"]
     assert result["buy_rate"].isna().tolist() == result["sure"].isna().tolist() == [False, True, True]
     assert result["hidden"].tolist() == ["", *["fewer than 10, or protects such a group"] * 2]
 
@@ -219,6 +220,15 @@ def test_only_the_rows_of_few_users_are_hidden() -> None:
     table = three_alone(points=(1, 2), sample=2, min_cell=3)
     assert table["users"].fillna(0).tolist() == [3, 0] and table["singled_out_share"].fillna(0).tolist() == [1, 0]
     assert three_alone(points=(1, 2), sample=2)["users"].tolist() == [3, 2]
+
+
+@pytest.mark.parametrize("first_look", [1, 2, 3, 1000])
+def test_one_other_holder_is_found_wherever_he_stands(first_look: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(privacy, "FIRST_LOOK", first_look)
+    # the first and the last user have the same two items; the one between them is alone
+    log = pd.DataFrame({"user_id": [1, 1, 2, 2, 3, 3], "item_id": [1, 2, 1, 5, 1, 2], "category_id": 1})
+    table = unicity(as_events(log.assign(behavior="pv", timestamp=1511539200)), points=(2, 3))
+    assert table["singled_out_share"].tolist() == [1 / 3, 1 / 3]
 
 
 def test_of_equally_frequent_things_the_first_keeps_its_name() -> None:

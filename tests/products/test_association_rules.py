@@ -461,6 +461,13 @@ def test_verdicts_by_hand():
     assert ar.verdicts(judged)["verdict"].tolist() == words
     assert ar.verdict_counts(judged).to_numpy().tolist() == [[2, 4, 1, 1, 2], [3, 1, 1, 0, 0]]
     assert ar.keep_productive(judged).index.tolist() == [0, 1] and len(ar.keep(judged, "productive")) == 3
+    for table in (
+        ar.keep_productive(judged),
+        ar.keep(judged, "productive"),
+        ar.strongest(judged),
+        ar.unexplained(judged, PLANTED),
+    ):
+        assert list(table) == list(judged) and table.index.tolist() == list(range(len(table)))
     bad = judged.assign(productive=False, beyond_size=False)
     assert ar.keep_productive(bad).attrs["reason"] == "no rule passes both tests"
     assert ar.keep(bad, "productive").attrs["reason"] == "no rule is productive"
@@ -591,6 +598,42 @@ def test_numbers_for_sentences_by_hand():
     assert ar.null_mean(runs.head(1), "rules").reason == "no shuffled copy was made"
     rows = ar.null_summary(runs)[["real", "shuffled_mean", "shuffled_highest"]].to_numpy().tolist()
     assert rows == [[9, 3.5, 5], [8, 1.5, 2], [7, 0.5, 1], [6, 0, 0]]
+
+
+def test_what_is_empty_passes_its_reason_on():
+    flags = RULES.assign(significant=True, productive=True, beyond_size=True).head(0)
+    flags.attrs["reason"] = "nothing"
+    tables = [
+        ar.pictured(flags, seed=1),
+        ar.ranked(flags, by="lift"),
+        ar.strongest(flags),
+        ar.keep(flags, "productive"),
+    ]
+    tables += [ar.verdicts(flags), ar.keep_productive(flags), ar.unexplained(flags, PLANTED), ar.readable(flags)]
+    tables += [ar.tested(flags, flags, max_length=2), ar.verdict_counts(flags), ar.matrix(flags), ar.conclusions(flags)]
+    tables += [ar.confident(flags, min_confidence=0), ar.popular(flags), ar.null_summary(flags), ar.truth_counts(flags)]
+    how = {"copies": 2, "seed": 1, "max_length": 2}
+    tables += [ar.beyond_size(flags, flags, flags, **how), ar.held_out(RULES, flags, alpha=0.05), ar.describe(flags)]
+    tables += [ar.held_out(flags, RULES, alpha=0.05), ar.support_sweep(flags, [0.1], **SETTINGS)]
+    assert [t.attrs["reason"] for t in tables] == ["nothing"] * len(tables) and all(t.empty for t in tables)
+    numbers = [ar.first_value(flags, "lift"), ar.share_of(flags, "found"), ar.null_mean(flags, "rules")]
+    assert [n.reason for n in numbers] == ["nothing"] * 3 and ar.first_rule(flags) == ""
+    assert ar.unexplained(RULES, flags).attrs["reason"] == "nothing"
+    assert list(ar.readable(flags)) == ["if", "then", *flags.columns[2:]]
+
+
+def test_a_search_without_a_frequent_item_makes_no_copies():
+    log = pd.DataFrame({"basket_id": [0, 1], "item": ["a", "b"]})
+    runs = ar.null_runs(log, runs=1, seed=1, **SETTINGS | {"min_support": 1})
+    assert runs.attrs["reason"] == "no item is frequent enough" and "highest_lift" in runs
+
+
+def test_users_and_baskets_are_numbered_in_their_order():
+    rows = [(9, 11, 1, "buy", 5, DAY_TWO), (9, 11, 1, "buy", 1, DAY_ONE), (4, 12, 2, "buy", 1, DAY_TWO)]
+    table = ar.baskets(events(rows), level="both")
+    assert table["user"].tolist() == [0, 0, 1, 1, 1, 1] and table["basket_id"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert table["kind"].tolist() == ["category", "item"] * 3 and table["item"].tolist() == [2, 12, 1, 11, 1, 11]
+    assert table["parent"].isna().tolist() == [True, False] * 3 and table.index.tolist() == list(range(6))
 
 
 # the real log
