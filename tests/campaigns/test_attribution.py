@@ -179,12 +179,13 @@ def test_a_lower_level_is_a_narrower_interval_and_its_ends_are_refused():
 def test_errors_and_shares_have_the_intervals_of_theory():
     # all caused orders are a's, so the error is the share of b; of both channels together nothing can vary
     found = attribute(touches_of(TWO), methods=["first touch"], boots=2_000)
-    error = attribution.errors_against_truth(found, TRUTH.assign(incremental_orders=[1, 0, 0]).head(2)).iloc[0]
+    error = attribution.errors_against_truth(found, TRUTH.assign(incremental_orders=[4, 0, 0]).head(2)).iloc[0]
     share = attribution.harvest_share(found, channels=["b"], method="first touch")
     low_high = pytest.approx([0.5, 0.5 - HALF, 0.5 + HALF], abs=0.01)
     assert [error["error_share"], error["error_share_ci_low"], error["error_share_ci_high"]] == low_high
     assert [share.value, share.ci_low, share.ci_high] == low_high
-    assert error[["harvest_share", "given_orders", "caused_orders"]].tolist() == [0.5, 200, 1]
+    assert error[["harvest_share", "given_orders", "caused_orders"]].tolist() == [0.5, 200, 4]
+    assert len(attribution.errors_against_truth(found, TRUTH.assign(incremental_orders=[1, 0, 0]))) == 1
     both = attribution.harvest_share(found, channels=["b", "a"], method="first touch")
     assert [both.value, both.ci_low, both.ci_high] == pytest.approx([1, 1, 1])
 

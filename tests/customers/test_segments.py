@@ -289,6 +289,11 @@ def test_raw_columns_miss_nothing_and_a_small_spread_is_one():
     users = pd.DataFrame({"fav_rate": [None, 0.2, 0.4], "fav": [0, 1, 2], "pv": [0, 5, 5]})
     prepared = s.prepare(users, columns="fav_rate", log=False, scale="none")
     assert prepared.z["fav_rate"].tolist() == [0, 0.2, 0.4] and prepared.steps["treatment"][0] == "raw, missing = 0"
+    missing_is_0 = s.prepare(pd.DataFrame({"spend": [None, 1.0]}), columns="spend", scale="none").z["spend"]
+    assert missing_is_0.tolist() == [0, np.log(2)]
+    parts = pd.DataFrame({"fav": [None, 3.0, 1.0], "pv": [4.0, 4.0, None], "fav_rate": 0.0})  # 4 of 8: 0.5
+    z = s.prepare(parts, columns="fav_rate", scale="none").z["fav_rate"]
+    assert np.exp(z).tolist() == pytest.approx([10 / 24, 13 / 24, 11 / 20])
 
 
 def named(**means: float) -> str:

@@ -596,6 +596,7 @@ def test_numbers_for_sentences_by_hand():
     runs = runs.assign(productive=[6, 0, 0])
     assert ar.null_mean(runs, "rules").value == 3.5
     assert ar.null_mean(runs.head(1), "rules").reason == "no shuffled copy was made"
+    assert ar.null_mean(runs.head(2), "rules").value == 2
     rows = ar.null_summary(runs)[["real", "shuffled_mean", "shuffled_highest"]].to_numpy().tolist()
     assert rows == [[9, 3.5, 5], [8, 1.5, 2], [7, 0.5, 1], [6, 0, 0]]
 
