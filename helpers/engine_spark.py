@@ -36,6 +36,8 @@ PATIENCE = 5.0
 """Seconds to wait for an answer from a cluster's master."""
 PARTITION_BYTES = 64 << 20
 """Bytes of input, as stored, that one task of a shuffle takes on one machine."""
+GATEWAY = ("PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET")
+"""How `spark-submit` tells this process where its Java is."""
 
 
 class EngineError(StudyError):
@@ -50,6 +52,7 @@ def without_pandas_warning() -> Iterator[None]:
         yield
 
 
+@without_pandas_warning()
 def spark_session(engine: Engine, *, memory: str = "1g", inputs: int = 0) -> SparkSession:
     """The one Spark session of this process: the one that runs already, or a new one.
 
@@ -68,20 +71,39 @@ def spark_session(engine: Engine, *, memory: str = "1g", inputs: int = 0) -> Spa
         pyspark or Java is missing or too old, or the master does not answer.
     """
     try:
-        with without_pandas_warning():
-            from pyspark import SparkContext
-            from pyspark.sql import SparkSession
+        from pyspark import SparkContext
+        from pyspark.sql import SparkSession
     except ImportError:
         raise EngineError(f"engine.kind is spark, but pyspark is not installed. Install it: {INSTALL}") from None
     if SparkContext._active_spark_context is None:
-        if "PYSPARK_GATEWAY_PORT" not in os.environ:  # else spark-submit has started Java
+        if GATEWAY[0] not in os.environ:  # else spark-submit has started Java
             check_java()
-            check_master(engine.master or "local")
+            check_master(_master(engine))
         _start(_settings(engine, memory, inputs))
     session = SparkSession.builder.getOrCreate()
-    for key, value in SAME_RESULTS.items():
+    for key, value in (SAME_RESULTS | (_fineness(engine, inputs) if inputs else {})).items():
         session.conf.set(key, value)
     return session
+
+
+def end_session() -> None:
+    """End the session of this process, and its Java: what it held of the machine or the cluster is free again.
+
+    The next session starts a Java of its own, in this process and in its children, also where `spark-submit` has
+    started this one.
+    """
+    context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
+    if context is None or context._active_spark_context is None:
+        return
+    gateway, java = context._gateway, getattr(context._gateway, "proc", None)
+    context._active_spark_context.stop()
+    gateway.shutdown()
+    context._gateway = context._jvm = None
+    if java is not None:
+        java.stdin.close()
+        java.wait()
+    for name in GATEWAY:
+        os.environ.pop(name, None)
 
 
 SAME_RESULTS = {
@@ -104,9 +126,8 @@ def _settings(engine: Engine, memory: str, inputs: int) -> dict[str, str]:
     }
     if engine.master:
         settings["spark.master"] = engine.master
-    if not (engine.master or "local").startswith("local"):
+    if not _master(engine).startswith("local"):
         return settings
-    cores = _cores(engine.master or "local[*]")
     return settings | {
         "spark.driver.memory": memory,
         # nobody but this machine can speak to the session
@@ -114,7 +135,36 @@ def _settings(engine: Engine, memory: str, inputs: int) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.local.dir": tempfile.gettempdir(),
-        "spark.sql.shuffle.partitions": str(min(2_000, max(cores, inputs // PARTITION_BYTES))),
+        **_fineness(engine, inputs),
+    }
+
+
+def _master(engine: Engine) -> str:
+    """Where the work runs: the study says it, else Spark's own settings; empty where only `spark-submit` knows."""
+    if engine.master or GATEWAY[0] in os.environ:
+        return engine.master or ""
+    home = os.environ.get("SPARK_HOME")
+    folder = os.environ.get("SPARK_CONF_DIR") or (f"{home}/conf" if home else None)
+    own = Path(folder, "spark-defaults.conf") if folder else None
+    said = own.read_text("utf-8", "replace") if own and own.is_file() else ""
+    options = re.search(r"--master[ =](\S+)", os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
+    found = options or re.search(r"^\s*spark\.master[\s=:]+(\S+)", said, flags=re.M)
+    return found[1] if found else "local[*]"
+
+
+def _fineness(engine: Engine, inputs: int) -> dict[str, str]:
+    """How finely work on so many bytes is cut on one machine; on a cluster its own settings say so.
+
+    >>> _fineness(Engine(kind="spark", master="local[2]"), 10 << 30)["spark.sql.shuffle.partitions"]
+    '160'
+    >>> _fineness(Engine(kind="spark", master="yarn"), 10 << 30)
+    {}
+    """
+    master = _master(engine)
+    if not master.startswith("local"):
+        return {}
+    return {
+        "spark.sql.shuffle.partitions": str(min(2_000, max(_cores(master), inputs // PARTITION_BYTES))),
         "spark.sql.files.maxPartitionBytes": str(PARTITION_BYTES),
     }
 

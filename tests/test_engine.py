@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import ibis
 import pandas as pd
@@ -86,8 +89,6 @@ def test_this_machine_has_memory() -> None:
 
 
 def test_spark_that_is_not_installed_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "pyspark", None)
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(engine_spark.EngineError, match=r"pip install -r requirements-spark\.txt"):
@@ -145,6 +146,36 @@ def test_on_one_machine_a_session_listens_to_this_machine_only() -> None:
     assert settings["spark.driver.memory"] == "2000m" and settings["spark.sql.shuffle.partitions"] == "160"
     cluster = engine_spark._settings(Engine(kind="spark", master="yarn"), "2000m", 10 << 30)
     assert "spark.driver.memory" not in cluster and cluster["spark.sql.session.timeZone"] == "UTC"
+
+
+def test_without_a_master_sparks_own_settings_say_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    assert engine_spark._settings(Engine(kind="spark"), "2000m", 0)["spark.driver.host"] == "127.0.0.1"
+    (tmp_path / "spark-defaults.conf").write_text("# spark.master local\nspark.master   yarn\n", encoding="utf-8")
+    assert "spark.driver.host" not in engine_spark._settings(Engine(kind="spark"), "2000m", 10 << 30)
+
+
+def test_a_session_of_spark_submit_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    settings = engine_spark._settings(Engine(kind="spark"), "2000m", 10 << 30)
+    assert {"spark.master", "spark.driver.host", "spark.sql.shuffle.partitions"}.isdisjoint(settings)
+
+
+def test_the_next_session_gets_a_java_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+    gateway = SimpleNamespace(shutdown=lambda: ended.append("gateway"))
+    running = SimpleNamespace(stop=lambda: ended.append("session"))
+    context = SimpleNamespace(_active_spark_context=running, _gateway=gateway, _jvm=1)
+    monkeypatch.setitem(sys.modules, "pyspark", SimpleNamespace(SparkContext=context))
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    engine_spark.end_session()
+    assert ended == ["session", "gateway"] and context._gateway is None and "PYSPARK_GATEWAY_PORT" not in os.environ
+
+
+def test_where_no_session_runs_none_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "pyspark", raising=False)
+    engine_spark.end_session()
+    assert "pyspark" not in sys.modules
 
 
 @pytest.mark.parametrize("master", ["local[2] --conf x=y", "http://a", "spark://a", "yarn;", "local[-1]"])

@@ -297,7 +297,9 @@ def distinct_paths(touches: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
     1  a > b      1            1   10.0
     """
     names = ["path", "touches", "paths", "conversions", "value", "nulls", "conversion_rate"]
-    words = touches.channel.group_concat(" > ", order_by=touches.place)
+    # one list of pairs, sorted by place: Spark cannot order what it puts together
+    stops = ibis.struct({"place": touches.place, "channel": touches.channel}).collect()
+    words = stops.sort().map(lambda stop: stop.channel).join(" > ")
     amounts = {c: touches[c].max() for c in ("length", "conversions", "value", "nulls")}
     whole = touches.group_by("user_id", "path_id").agg(path=words, **amounts)
     sums = {c: whole[c].sum() for c in ("conversions", "value", "nulls")}

@@ -73,8 +73,9 @@ def _ingest(study: Study, table: str, said: Callable[[str, float], None]) -> tup
     from helpers.engine import memory_limit
     from helpers.engine_spark import spark_session
 
-    session = spark_session(study.engine, memory=memory_limit(study.engine).removesuffix("B").lower())
-    files = listed(session, study.tables[table], table)
+    memory = memory_limit(study.engine).removesuffix("B").lower()
+    files = listed(spark_session(study.engine, memory=memory), study.tables[table], table)
+    session = spark_session(study.engine, memory=memory, inputs=sum(f.bytes for f in files))
     data_hash = settings_hash(study, table, [f.identity for f in files])
     folder = _study.CACHE / study.name
     final = folder / f"{table}-{data_hash[:16]}"

@@ -156,6 +156,7 @@ class _Build:
             return self._as_published()
         self.tables = opened(self.study, ingested)
         self.assessment = assessed(self.study, self.tables, ingested, self.data)
+        _let_go(self.study)
         return self._publish(self._staged(jobs, timeout))
 
     # resume
@@ -322,6 +323,14 @@ def opened(study: Study, ingested: dict) -> dict[str, Any]:
     from helpers.intake import with_rows
 
     return connect(study.engine, {name: i.data for name, i in with_rows(ingested).items()})
+
+
+def _let_go(study: Study) -> None:
+    """End a session of Spark: on a cluster those of the notebooks might wait for what it holds."""
+    if study.engine.kind == "spark":
+        from helpers.engine_spark import end_session
+
+        end_session()
 
 
 def assessed(study: Study, tables: dict[str, Any], ingested: dict, data: Data) -> Any:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from helpers import engine_spark
 from helpers import study as study_module
 from helpers.intake import Ingested, IntakeError, ingest, ingest_all, with_rows
 from helpers.study import load_study
@@ -100,7 +101,7 @@ def test_a_dirty_file_gives_the_same_rows_and_the_same_reasons(both: Callable, t
     same(*both(path=str(file), cluster_path=str(tmp_path / "dirty*.csv"), encoding="utf-8"))
 
 
-def test_a_folder_of_files_cut_into_blocks(spark: object, both: Callable, tmp_path: Path) -> None:
+def test_a_folder_of_files_cut_into_blocks(both: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     folder = tmp_path / "parts"
     folder.mkdir()
@@ -109,12 +110,8 @@ def test_a_folder_of_files_cut_into_blocks(spark: object, both: Callable, tmp_pa
         log["behavior"] = rng.choice(["pv", "buy", "zz"], len(log), p=[0.8, 0.19, 0.01])
         log["timestamp"] = 1511544070 + rng.integers(0, 40, len(log)) * 3600
         log.to_csv(folder / f"part-{number}.csv", index=False, lineterminator="\n")
-    spark.conf.set("spark.sql.files.maxPartitionBytes", "20000")
-    files = [str(f) for f in sorted(folder.iterdir())]
-    try:
-        same(*both(path=files, cluster_path=str(folder)))
-    finally:
-        spark.conf.unset("spark.sql.files.maxPartitionBytes")
+    monkeypatch.setattr(engine_spark, "PARTITION_BYTES", 20_000)
+    same(*both(path=[str(f) for f in sorted(folder.iterdir())], cluster_path=str(folder)))
 
 
 def test_a_key_that_stands_twice_keeps_its_first_row(both: Callable, tmp_path: Path) -> None:
