@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -79,3 +80,8 @@ def test_what_was_never_sealed_is_refused(text: str) -> None:
 
 def test_a_sealed_record_keeps_the_order_of_its_keys() -> None:
     assert list(unseal(seal({"b": {"z": 1, "a": 2}, "a": 1}))["b"]) == ["z", "a"]
+
+
+def test_a_seal_is_the_sum_of_the_text_as_it_stands() -> None:
+    told = hashlib.sha256('{"name": "茶"}'.encode()).hexdigest()
+    assert unseal(f'{{"name": "茶", "seal": "{told}"}}') == {"name": "茶"}

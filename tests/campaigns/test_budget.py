@@ -219,7 +219,7 @@ def test_the_most_doubtful_cut_or_the_named_one():
     people = pd.DataFrame({"campaign_id": ["a", "b"], "user_id": [1, 2]})
     prices = pd.DataFrame({"campaign_id": ["a", "b"], "profit": [-9.0, 1.0], "ci_low": [-12.0, -1.0]})
     prices["ci_high"] = [-6.0, 3.0]
-    assert budget.doubtful_cut(people, prices).user_id.tolist() == [2]
+    assert budget.doubtful_cut(people, prices).reset_index().to_numpy().tolist() == [[0, "b", 2]]
     assert budget.doubtful_cut(people, prices.assign(profit=None)).user_id.tolist() == [2]
     assert budget.doubtful_cut(people, prices, campaign="a").user_id.tolist() == [1]
     assert "no price experiment" in budget.doubtful_cut(people, prices, campaign="z").attrs["reason"]

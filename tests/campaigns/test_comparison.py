@@ -91,6 +91,8 @@ def test_newcombe_published_example():
     users = two_arms([1] * 48 + [0] * 32, [1] * 56 + [0] * 14)
     row = newcombe_difference(users, outcome="spend").iloc[0]
     assert [round(v, 4) for v in (row.difference, row.ci_low, row.ci_high)] == [0.2, 0.0524, 0.3339]
+    assert (row["mean"], row.control_mean) == pytest.approx((0.8, 0.6))
+    assert row.standard_error == pytest.approx((0.8 * 0.2 / 70 + 0.6 * 0.4 / 80) ** 0.5)
 
 
 def test_newcombe_agrees_with_statsmodels(skewed):

@@ -98,6 +98,25 @@ def test_messages_stop_after_the_opt_out():
     assert sent[-1] == pytest.approx(walks.mean(), rel=0.01) and sent[0] == 0
 
 
+def test_where_everybody_leaves_messages_are_finite():
+    fit = exact()
+    sent = response.messages_sent(fit, np.ones((1, len(fit.doses))))[0]
+    # a chance p with 1 − (1 − p)^28 = 1 − 10⁻¹² at 28 messages: 1/p of them
+    assert sent[-1] == pytest.approx(1 / (1 - 10 ** (-12 / 28)), rel=1e-3) and np.isfinite(sent).all()
+
+
+def test_the_profit_has_the_quantiles_of_the_redrawn_fits():
+    fit, some = exact(), np.arange(101.0)[:, None]
+    means = 0.5 + 0.001 * some * DOSES / 7  # 101 tests, whose gains differ by equal steps
+    redrawn = response.fit_curves(
+        DOSES, means, np.full(5, 1e-3), np.zeros((101, 5)), np.tile(PEOPLE, (101, 1)), order_value=90.0, weeks=4.0
+    )
+    curve = response.profit_curve(fit, unit_cost=0.5, future_value=0.0, redrawn=redrawn, level=0.8)
+    profits = np.sort(response.gain(redrawn)[:, -1] - 0.5 * 28)
+    assert curve[["profit_ci_low", "profit_ci_high"]].iloc[-1].tolist() == pytest.approx(profits[[10, 90]].tolist())
+    assert curve["message_cost"].iloc[-1] == pytest.approx(14) and curve["lost_future"].eq(0).all()
+
+
 def test_no_opt_outs_and_no_gain():
     fit = response.fit_curves(DOSES, np.full(5, 0.4), np.full(5, 0.02), np.zeros(5), PEOPLE, order_value=50.0, weeks=4)
     found = response.cap(fit, unit_cost=0.5, future_value=100.0)

@@ -43,6 +43,16 @@ def test_two_people_by_hand():
     assert [qini_auc(y, t, s) for s in (np.array([2.0, 1.0]), np.array([1.0, 2.0]))] == [1.0, -1.0]
 
 
+@pytest.mark.parametrize(("silent", "answers"), [(1, 2), (2, 1)])
+def test_of_those_who_do_not_fit_their_arm_the_more_frequent_come_first(silent, answers):
+    # two treated who answered, four control who did not; then treated who did not, control who did
+    y = np.repeat([1, 0, 0, 1], [2, 4, silent, answers])
+    t = np.repeat([1, 0, 1, 0], [2, 4, silent, answers])
+    order = np.repeat([4.0, 3.0, float(silent > answers), float(answers > silent)], [2, 4, silent, answers])
+    assert uplift_auc(y, t, order) == pytest.approx(1)
+    assert uplift_auc(y, t, 1.0 * np.where(order < 2, 1 - order, order)) != pytest.approx(1, abs=0.01)
+
+
 def test_uplift_among_the_first_by_hand():
     assert uplift_at(Y, T, SCORE, share=0.5) == 1.0  # treated 1, 1; control 0
     assert uplift_at(Y, T, SCORE, share=1.0) == pytest.approx(1 / 3)

@@ -85,3 +85,16 @@ def test_a_folder_is_told_with_either_stroke(monkeypatch) -> None:
 def test_a_secret_of_eight_characters_is_one(monkeypatch, value: str, told: bool) -> None:
     monkeypatch.setenv("SHOP_API_KEY", value)
     assert bool(faults(f"<p>{value}</p>")) is told
+
+
+def test_a_style_that_is_trusted_letter_for_letter_may_ask() -> None:
+    asks = "@import 'x'"
+    assert faults(f"<style>{asks}</style>", words=[], trusted=[asks]) == []
+    assert faults(f"<style>{asks} </style>", words=[], trusted=[asks]) == ["a style that asks for something"]
+    assert faults(f'<p style="{asks}">', words=[], trusted=[asks]) == ["a style that asks for something"]
+
+
+@pytest.mark.parametrize(("folder", "told"), [("/q0z", False), ("/q0zy", True)])
+def test_a_folder_of_four_letters_is_told_by_chance(monkeypatch, folder: str, told: bool) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: folder)
+    assert (folder in machine_words()) is told
