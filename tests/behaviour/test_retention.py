@@ -458,6 +458,8 @@ def test_seen_again_of_few_and_of_one_day():
     table = retention.seen_again(daily, min_cell=10)
     assert table.known.tolist() == [20, 22] and table.again.tolist() == [10, None]
     assert table.again_rate.fillna(-1).tolist() == [0.5, -1] and table.day.tolist() == [2, 3]
+    assert list(table) == ["day", "known", "again", "again_rate", "again_rate_ci_low", "again_rate_ci_high"]
+    assert table.index.tolist() == [0, 1]
     assert retention.seen_again(daily.head(1)).attrs["reason"] == "the log has one day only"
 
 

@@ -96,6 +96,16 @@ def test_without_touchpoints_or_margins():
     assert budget.customer_margin(orders, items) == pytest.approx(16 / 2 / (4 / 7))
 
 
+def test_a_margin_that_is_not_known_is_none():
+    orders, _, _, items = tables()
+    assert budget.customer_margin(orders, items.filter(items.item_id == 5)) is None
+    assert budget.customer_margin(orders, items.drop("unit_margin")) is None
+    assert budget.customer_margin(orders.filter(orders.timestamp == 10 * DAY), items) is None  # no time passes
+    assert budget.customer_margin(orders.filter(False), items) is None
+    # without discounts two more are earned
+    assert budget.customer_margin(orders.drop("discount"), items) == pytest.approx(18 / 2 / (4 / 7))
+
+
 def test_controls_have_a_term_for_each_campaign_and_each_peak():
     days = pd.date_range("2024-01-01", periods=60)
     table = pd.DataFrame({"day": days, "orders": [10.0] * 59 + [90.0]})
@@ -109,16 +119,17 @@ def test_controls_have_a_term_for_each_campaign_and_each_peak():
     assert found[[0, 59], 6].tolist() == [0.0, 1.0]
 
 
-def holdout(users=2000, sales=6.0, unit_cost=0.0):
+def holdout(users=2000, sales=6.0, unit_cost=0.0, truth=None, day="1970-01-03", spread=None):
     rng = np.random.default_rng(1)
     arm = np.where(rng.random(users) < 0.5, "control", "treated")
     people = pd.DataFrame({"campaign_id": "h", "arm": arm, "starts_at": 0, "randomised": True, "purchased": 1})
     people["spend"] = rng.gamma(2.0, 20.0, users) + sales * (arm == "treated")
     plan = {"campaign_id": ["h"], "channel": ["tv"], "starts_at": [0], "ends_at": [14 * DAY - 1]}
-    money = {"day": [pd.Timestamp("1970-01-03").date()], "channel": ["tv"], "amount": [4000.0]}
+    money = {"day": [pd.Timestamp(day).date()], "channel": ["tv"], "amount": [4000.0]}
     spend = budget.spend_days(ibis.memtable(money))
     found = {"campaigns": ibis.memtable(plan | {"unit_cost": [unit_cost]}), "spend": spend}
-    return budget.holdouts(people, people=users, zone="UTC", **found, truth=None)
+    reached = users if spread is None else spread
+    return budget.holdouts(people, people=reached, zone="UTC", **found, truth=truth)
 
 
 def test_a_holdout_gives_the_incremental_return():
@@ -127,6 +138,16 @@ def test_a_holdout_gives_the_incremental_return():
     assert row.spend_per_person == 2.0 and row.roas_ci_low < 3.0 < row.roas_ci_high
     assert row.roas == pytest.approx(row.sales_per_person / 2)
     assert "switched off" in holdout(unit_cost=0.1).attrs["reason"]
+
+
+def test_a_holdout_beside_its_truth_and_the_days_of_its_window():
+    truth = pd.DataFrame({"campaign_id": ["h", "h"], "arm": ["other", "treated"], "ate_spend": [1.0, 5.0]})
+    row = holdout(truth=truth).iloc[0]
+    assert row.truth == 2.5 and row.users == 2000 and (row.campaign_id, row.channel) == ("h", "tv")
+    assert holdout(truth=truth.head(1)).truth.isna().all() and holdout(truth=truth.head(0)).truth.isna().all()
+    assert row.roas_ci_low == pytest.approx(2 * row.roas - row.roas_ci_high)
+    assert [len(holdout(day=f"1970-01-{d}")) for d in ("01", "14", "15")] == [1, 1, 0]
+    assert holdout(spread=0).attrs["reason"] == "no campaign has participants" and len(holdout(spread=1)) == 1
 
 
 def test_true_curves_add_up_to_the_added_orders():

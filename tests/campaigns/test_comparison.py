@@ -190,3 +190,22 @@ def test_wrong_columns_are_refused_with_the_right_name():
         welch(users, outcome="spend", level=1)
     with pytest.raises(ExperimentError, match="arm"):
         welch(users.drop(columns="arm"), outcome="spend")
+
+
+@pytest.mark.parametrize(
+    ("visits", "words"),
+    [([0, 0, 3, 4], "denominator is 0"), ([3, 4, 0, 0], "denominator is 0"), ([2, 2, 2, 2], "the same for all")],
+)
+def test_why_a_ratio_cannot_be_compared(visits, words):
+    users = pd.DataFrame({"arm": ["control"] * 2 + ["x"] * 2, "orders": 1, "visits": visits})
+    assert words in ratio_difference(users, numerator="orders", denominator="visits").attrs["reason"]
+    few = ratio_difference(users.head(3), numerator="orders", denominator="visits")
+    assert few.attrs["reason"] == "an arm has fewer than two participants"
+    one = users.assign(visits=[1, 3, 2, 2])  # R = 1/2 in both arms; the second has no spread
+    row = ratio_difference(one, numerator="orders", denominator="visits").iloc[0]
+    # control: y − R·x = 1/2, −1/2, variance 1/2; SE² = 1/2 / (2 · 2²)
+    assert (row.difference, row.standard_error) == pytest.approx((0, (0.5 / 8) ** 0.5))
+    for arm in (0, 2):
+        with pytest.raises(ExperimentError, match="negative"):
+            wrong = one.assign(visits=[-1 if k == arm else 2 for k in range(4)])
+            ratio_difference(wrong, numerator="orders", denominator="visits")

@@ -159,6 +159,45 @@ def test_a_missing_fit_or_price_flows_through():
     assert response.cap_against_truth(Estimate(1.0), missing(["per_week"], "real data")).attrs["reason"] == "real data"
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.0, 6.9, "at most 6.9; perhaps none"),
+        (0.1, 7.0, "at least 0.1; how many more, this test cannot say"),
+        (0.0, 7.0, "cannot tell: the interval holds every dose tested"),
+        (0.1, 6.9, "between 0.1 and 6.9"),
+    ],
+)
+def test_an_interval_in_words(low, high, words):
+    assert response.reading(Estimate(0.05, low, high), 7.0) == words
+    assert response.reading(Estimate.missing("no test"), 7.0) == "not computable: no test"
+
+
+def test_the_fitted_and_the_true_profit_are_two_lines():
+    curve = response.profit_curve(exact(), unit_cost=0.5, future_value=1.0).iloc[[0, -1]]
+    truth = pd.DataFrame({"per_week": [0.0, 1.0, 7.0], "profit": [0.0, 4.0, 3.0]})
+    lines = response.curve_lines(curve, truth)
+    assert lines["series"].tolist() == ["fitted, with its interval"] * 2 + ["truth"] * 3
+    assert lines["low"].tolist()[2:] == lines["high"].tolist()[2:] == [0, 4, 3] and lines.index.tolist() == list(
+        range(5)
+    )
+    assert len(response.curve_lines(curve, truth.head(0))) == 2
+
+
+def test_the_plan_and_the_ends_of_what_is_allowed():
+    assert [response.whole_cap(Estimate(v)) for v in (0.0, 0.9, 1.0, 3.0)] == [1, 1, 1, 3]
+    assert response.best_dose(pd.DataFrame({"per_week": [], "profit": []})) is None
+    assert response.caps(exact(), unit_cost=0.0, future_value=0.0)[0, 0] == pytest.approx(7)
+    for level in (0, 1):
+        with pytest.raises(ExperimentError, match="level"):
+            response.caps(exact(), unit_cost=0.1, future_value=0.0, level=level)
+    free = response.sensitivity(exact(), unit_cost=0.5, value_per_week=-2.0, weeks=(1, 9))
+    assert free.lost_value.tolist() == [0, 0] and free.cap.nunique() == 1
+    burdened = pd.DataFrame({"per_week": [0.0, 1.0], "profit": [0.0, -1.0]})
+    row = response.cap_against_truth(Estimate(0.5, 0.0, 1.0), burdened).iloc[0]
+    assert row.truth == 0 and row.error == 0.5 and row.profit_share is None and row.covered
+
+
 def test_sensitivity_says_what_each_belief_means():
     found = response.sensitivity(exact(kappa=0.008, beta=1.7), unit_cost=0.05, value_per_week=3.0, weeks=(0, 20, 400))
     assert found.lost_value.tolist() == [0, 60, 1200] and found.cap.is_monotonic_decreasing

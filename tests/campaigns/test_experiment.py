@@ -281,6 +281,14 @@ def test_an_effect_is_found_where_its_interval_leaves_zero():
     assert seen == [(40, 0.5, 7), (40, -0.5, 7), (40, 0.0, 7), (40, 1.0, 50), (40, 1.0, 51)]
 
 
+@pytest.mark.parametrize(("low", "high", "found"), [(0, 1, False), (0.1, 1, True), (-1, 0, False), (-1, -0.1, True)])
+def test_an_interval_that_ends_at_zero_finds_nothing(monkeypatch, low, high, found):
+    row = {"difference": 0.0, "ci_low": low, "ci_high": high, "p_value": 0.5}
+    monkeypatch.setattr(experiment, "welch_row", lambda *given, level: dict(row))
+    study = experiment.coverage_study(same_for_all([]), experiments=1, users=40, effect=1.0)
+    assert study.found.tolist() == [found]
+
+
 def test_promises_by_hand():
     study = pd.DataFrame({"covered": [True] * 9 + [False], "found": [True] * 4 + [False] * 6})
     table = experiment.promises(study.assign(aa_alarm=[True] + [False] * 9), level=0.9)

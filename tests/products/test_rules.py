@@ -521,6 +521,8 @@ def test_sets_of_min_users_people_are_shown():
     encoded = r.encode(log([{"a", "b"}] * 2 + [{"a"}] * 2))
     sets, users = r.itemsets(encoded, min_support=0.1), pd.Series([1, 2, 2, 3])
     kept = [r.enough_users(sets, encoded, users, min_users=n)["itemset"].tolist() for n in (1, 2, 3, 4)]
+    again = r.enough_users(sets.iloc[::-1], encoded, users, min_users=2)  # rows are numbered anew
+    assert list(again) == list(sets) and again.index.tolist() == [0, 1, 2]
     assert kept == [[("a",), ("b",), ("a", "b")], [("a",), ("b",), ("a", "b")], [("a",)], []]
     none = r.encode(log([]))
     assert r.enough_users(r.itemsets(none, min_support=0), none, pd.Series(dtype=int), min_users=2).empty
