@@ -9,12 +9,15 @@ import glob
 import os
 import re
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 
@@ -25,9 +28,12 @@ SPILL = "SMN_SPILL"
 SMALL = 20_000_000
 """Bytes of Parquet, about two million events, up to which one thread does all."""
 LARGE = 250_000_000
-"""Bytes of Parquet, about 27 million events, from which on held tables are kept compressed: a fifth of the memory for
-half as much work again."""
+"""Bytes of Parquet, about 27 million events, from which on held tables are kept compressed, a fifth of the memory for
+half as much work again, and work within users is done for some users after the others."""
+PART = 4_000_000
+"""Events of the users that are worked on together in a large log."""
 HELD = "held"
+STARTS = "starts"
 
 
 def connect(engine: Engine, files: dict[str, Path | str]) -> dict[str, ir.Table]:
@@ -59,12 +65,28 @@ def _duckdb(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
     folders = sorted({str(CACHE), str(spill), *places, *map(glob.escape, places)})
     if sum(map(_stored, files.values())) > LARGE:
         con.con.execute(f"ATTACH ':memory:' AS {HELD} (COMPRESS)")
+        if "events" in files:
+            con.create_table(STARTS, ibis.memtable(_starts(files["events"])), database=(HELD, "main"))
     con.con.execute("SET preserve_insertion_order = false")
     con.con.execute("SET allowed_directories = $1", [folders])
     con.con.execute("SET enable_external_access = false")
     con.con.execute("SET lock_configuration = true")
     # a folder's name may hold [ or *: escaped, it is taken literally
     return {name: con.read_parquet(glob.escape(str(file)), table_name=name) for name, file in files.items()}
+
+
+def _starts(events: Path) -> pa.Table:
+    """The first user of each part but the first one: intake stores events by user, so a part is a piece of the file."""
+    stored = pq.ParquetFile(events)
+    column = stored.schema_arrow.names.index("user_id")
+    rows, users = 0, []
+    for piece in map(stored.metadata.row_group, range(stored.num_row_groups)):
+        known = piece.column(column).statistics
+        if rows >= PART and known is not None and known.has_min_max and known.min not in users:
+            rows = 0
+            users.append(known.min)
+        rows += piece.num_rows
+    return pa.table({"user_id": pa.array(users, stored.schema_arrow.field("user_id").type)})
 
 
 def _one_thread(files: dict[str, Path]) -> int | None:
@@ -128,12 +150,78 @@ def hold(table: ir.Table) -> ir.Table:
         from helpers.engine_spark import held
 
         return held(table)
+    if _is_held(table):
+        return table
     name = ibis.util.gen_name(HELD)
-    if not backend.con.execute("SELECT 1 FROM duckdb_databases() WHERE database_name = $1", [HELD]).fetchall():
+    if not _is_large(backend):
         return backend.create_table(name, table, temp=True)
-    table = backend.create_table(name, table, database=(HELD, "main"))
-    backend.con.execute(f"CHECKPOINT {HELD}").fetchall()  # this is when it is compressed
-    return table
+    return _keep(backend, name, [table])
+
+
+def in_parts(build: Callable[..., ir.Table], *tables: ir.Table) -> ir.Table:
+    """`build(*tables)`; for a large log made for some users after the others, put together and held.
+
+    So the groups and windows of a part fit into memory, and into the processor's cache, whatever the size of the log.
+
+    Parameters
+    ----------
+    build : function
+        From tables to one table. Each of its rows must come from one user alone; where it counts something over users,
+        the caller adds up the rows of the parts.
+    tables : ibis Table
+        What it works on, all with `user_id`. It gets the rows of the same users of each.
+
+    Examples
+    --------
+    >>> log = as_table(pd.DataFrame({"user_id": [1, 1, 2]}))
+    >>> people = in_parts(lambda some: some.group_by("user_id").agg(actions=some.count()), log)
+    >>> people.order_by("user_id").execute()["actions"].tolist()
+    [2, 1]
+    """
+    backend = ibis.get_backend(tables[0])
+    starts = _read_starts(backend)
+    if not starts:
+        return build(*tables)
+    parts = zip([None, *starts], [*starts, None], strict=True)
+    made = (build(*(_some_users(t, low, high) for t in tables)) for low, high in parts)
+    return _keep(backend, ibis.util.gen_name(HELD), made)
+
+
+def _read_starts(backend: ibis.BaseBackend) -> list:
+    if backend.name != "duckdb" or not _is_large(backend):
+        return []
+    return backend.table(STARTS, database=(HELD, "main")).user_id.execute().sort_values().tolist()
+
+
+def _some_users(table: ir.Table, low: object, high: object) -> ir.Table:
+    """The rows of the users from `low` on, before `high`; those without a user belong to the first part."""
+    if low is None:
+        return table.filter((table.user_id < high) | table.user_id.isnull())
+    return (
+        table.filter(table.user_id >= low) if high is None else table.filter(table.user_id >= low, table.user_id < high)
+    )
+
+
+def _keep(backend: ibis.BaseBackend, name: str, parts: Iterable[ir.Table]) -> ir.Table:
+    """The rows of all parts in one compressed table."""
+    place, known = (HELD, "main"), False
+    for part in parts:
+        if known:
+            backend.insert(name, part, database=place)
+        else:
+            backend.create_table(name, part, database=place)
+        known = True
+        backend.con.execute(f"CHECKPOINT {HELD}").fetchall()  # this is when it is compressed
+    return backend.table(name, database=place)
+
+
+def _is_large(backend: ibis.BaseBackend) -> bool:
+    query = "SELECT 1 FROM duckdb_databases() WHERE database_name = $1"
+    return bool(backend.con.execute(query, [HELD]).fetchall())
+
+
+def _is_held(table: ir.Table) -> bool:
+    return isinstance(table.op(), ops.DatabaseTable) and table.op().name.startswith(f"ibis_{HELD}")
 
 
 def latest(values: ir.Column, window: object) -> ir.Column:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from helpers import engine_spark
-from helpers.engine import SPILL, _one_thread, as_table, connect, hold, machine_memory, memory_limit
+from helpers.engine import SPILL, _one_thread, as_table, connect, hold, in_parts, machine_memory, memory_limit
 from helpers.study import Engine
 
 
@@ -207,6 +207,41 @@ def test_a_large_study_takes_all_threads(tmp_path: Path, monkeypatch: pytest.Mon
     assert _one_thread({"events": tmp_path / "data.parquet"}) is None
     monkeypatch.setattr("helpers.engine.SMALL", 10)
     assert _one_thread({"events": tmp_path / "data.parquet"}) == 1
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ibis.Table:
+    """Nine rows of four users in pieces of two rows, worked on by at least three rows at a time."""
+    table = pd.DataFrame({"user_id": [1, 1, 1, 2, 2, 3, 3, 3, 4], "v": range(9)})
+    table.to_parquet(tmp_path / "data.parquet", row_group_size=2, index=False)
+    monkeypatch.setattr("helpers.engine.LARGE", 0)
+    monkeypatch.setattr("helpers.engine.PART", 3)
+    return connect(Engine(), {"events": tmp_path / "data.parquet"})["events"]
+
+
+def test_the_parts_of_a_large_log_hold_whole_users(large: ibis.Table) -> None:
+    # pieces begin with the users 1, 1, 2, 3, 4; a part begins where at least three rows came before in the part
+    seen = in_parts(
+        lambda some: some.agg(users=some.user_id.nunique(), rows=some.count(), first=some.user_id.min()), large
+    )
+    assert seen.order_by("first").execute().to_numpy().tolist() == [[1, 3, 1], [2, 5, 2], [1, 1, 4]]
+
+
+def test_each_part_sees_the_same_users_of_all_tables(large: ibis.Table) -> None:
+    names = as_table(pd.DataFrame({"user_id": [3, 1, None, 9], "name": ["c", "a", "nobody", "late"]}))
+    parts = in_parts(
+        lambda some, named: named.agg(all=named.name.collect().sort(), last=named.user_id.max()), large, names
+    )
+    assert parts.order_by("last")["all"].execute().map(list).tolist() == [["a", "nobody"], ["c"], ["late"]]
+
+
+def test_what_is_held_is_not_held_again(large: ibis.Table) -> None:
+    parts = in_parts(lambda some: some, large)
+    assert hold(parts) is parts and parts.v.sum().execute() == 36
+
+
+def test_a_small_log_is_one_part(events: ibis.Table) -> None:
+    assert in_parts(lambda some: some, events) is events
 
 
 def test_a_large_log_is_held_compressed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

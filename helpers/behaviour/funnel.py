@@ -6,7 +6,7 @@ Kaplan & Meier (kaplanmeier1958).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import ibis
@@ -24,7 +24,7 @@ from helpers.behaviour.sessions import (
     check_positive,
     hide_small,
 )
-from helpers.engine import as_table, hold, latest
+from helpers.engine import as_table, hold, in_parts, latest
 from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate, add_rate_by_cluster, newcombe
 from helpers.tables import BEHAVIORS
@@ -41,6 +41,7 @@ STEPS = {"user": "user_step", "visit": "visit_step", "user-item": "item_step"}
 AFTER = ("item_buy_after_view", "user_buy_after_view")
 FOLLOWED_HOURS = 240.0
 """So long a curve of time to convert is drawn by default."""
+PAIR = ("user_id", "item_id")
 ROW = ("user_id", "visit", "item_id", "category_id", "day")
 SO_FAR_ITEM = ibis.window(group_by=["user_id", "item_id"], order_by="timestamp", range=(None, 0))
 ROUTES = ("cart and favourite", "cart only", "favourite only", "direct")
@@ -52,11 +53,13 @@ class Journeys:
 
     `table` holds the counts `pv, fav, cart, buy`, the first second of each kind (`first_pv`, …), `first_at`, the
     deepest step that an event of the row completes for its user, visit and user-item (`user_step`, `visit_step`,
-    `item_step`), and the same for *first step, then last step* without the steps between (`user_ends`, `visit_ends`,
-    `item_ends`: 1).
+    `item_step`), and the same for *first step, then last step* without the steps between (`user_step_ends`, …: 1).
+    `pairs` is the same by user and item alone: `step`, `ends`, and `buy_after_view`, the first purchase after a view of
+    this item.
     """
 
     table: ir.Table
+    pairs: ir.Table
     steps: tuple[tuple[str, ...], ...]
     window_hours: float
     strict: bool
@@ -219,13 +222,21 @@ def journeys(
     """
     check_positive("window_hours", window_hours)
     parsed = parse_steps(steps)
-    table = _number_steps(add_visits(events, session_minutes=session_minutes), parsed)
-    counted = hold(_counted(table))
-    climb = _strict_climb if strict else _climb
-    climbed = _climbed(climb(table, counted, parsed, window_hours * 3600))
+    marked = add_visits(events, session_minutes=session_minutes)
+    counted = hold(in_parts(lambda log: _counted(_number_steps(log, parsed)), marked))
     looking_is_a_step = "pv" in parsed[0]
-    more = hold(_more(counted, climbed, looking_is_a_step))
-    return Journeys(ibis.union(_looks(counted, looking_is_a_step), more), parsed, window_hours, strict)
+
+    def more(log: ir.Table, counted: ir.Table) -> ir.Table:
+        climb = _strict_climb if strict else _climb
+        climbed = _climbed(climb(_number_steps(log, parsed), counted, parsed, window_hours * 3600))
+        return _more(counted, climbed, looking_is_a_step)
+
+    followed = hold(in_parts(more, marked, counted))
+    seen = hold(in_parts(_seen_pairs, counted))
+    far = hold(in_parts(lambda seen, rows: _followed_pairs(seen, rows, looking_is_a_step), seen, followed))
+    table = ibis.union(_looks(counted, looking_is_a_step), followed)
+    pairs = ibis.union(_looked_at_pairs(seen, looking_is_a_step), far)
+    return Journeys(table, pairs, parsed, window_hours, strict)
 
 
 def _counted(table: ir.Table) -> ir.Table:
@@ -284,6 +295,43 @@ def _in_order(table: ir.Table) -> ir.Table:
     """The columns of `Journeys.table`, whole numbers, in one order, so that two such tables can be put together."""
     whole = [*BEHAVIORS, *(f"first_{b}" for b in BEHAVIORS), "first_at", *_step_columns(), *AFTER, "buy_unseen"]
     return table.select(*ROW, **{c: table[c].cast("int64") for c in whole})
+
+
+def _seen_pairs(counted: ir.Table) -> ir.Table:
+    """`_counted` by user and item alone."""
+    firsts = {name: counted[name].min() for name in ("category_id", "day", "first_at", "first_pv")}
+    return counted.group_by(PAIR).agg(pv=counted.pv.sum().cast("int32"), later=counted.later.max(), **firsts)
+
+
+def _looked_at_pairs(seen: ir.Table, looking_is_a_step: bool) -> ir.Table:
+    """The user-items with nothing but looks."""
+    seen = seen.filter(~seen.later)
+    nothing = {c: ibis.null("int64") for c in (*(f"first_{b}" for b in BEHAVIORS[1:]), "buy_after_view")}
+    none = dict.fromkeys(BEHAVIORS[1:], ibis.literal(0))
+    return _pair_order(seen.mutate(step=ibis.literal(int(looking_is_a_step)), ends=ibis.literal(0), **nothing, **none))
+
+
+def _followed_pairs(seen: ir.Table, rows: ir.Table, looking_is_a_step: bool) -> ir.Table:
+    """The other user-items: looks from `seen`, all else from the rows that were followed."""
+    sums = {b: rows[b].sum() for b in BEHAVIORS[1:]}
+    firsts = {f"first_{b}": rows[f"first_{b}"].min() for b in BEHAVIORS[1:]}
+    far = {
+        "step": rows.item_step.max(),
+        "ends": rows.item_step_ends.max(),
+        "buy_after_view": rows.item_buy_after_view.min(),
+    }
+    pairs = seen.filter(seen.later).inner_join(rows.group_by(PAIR).agg(**sums, **firsts, **far), PAIR)
+    if looking_is_a_step:
+        pairs = pairs.mutate(step=ibis.greatest(pairs.step, ibis.ifelse(pairs.pv > 0, 1, 0)))
+    return _pair_order(pairs)
+
+
+def _pair_order(pairs: ir.Table) -> ir.Table:
+    """The columns of `Journeys.pairs` in one order."""
+    small = dict.fromkeys(BEHAVIORS, "int32") | {"step": "int8", "ends": "int8"}
+    times = (*(f"first_{b}" for b in BEHAVIORS), "first_at", "buy_after_view")
+    cast = {c: pairs[c].cast(kind) for c, kind in (small | dict.fromkeys(times, "int64")).items()}
+    return pairs.select(*PAIR, "category_id", "day", **cast)
 
 
 def _strict_climb(table: ir.Table, _: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
@@ -347,20 +395,22 @@ def _higher_steps(table: ir.Table, last: int, seconds: float) -> ir.Table:
 def _units(journeys: Journeys, unit: str, *, by: str | None = None, categories: int = 8) -> ir.Table:
     """One row a unit: counts, deepest step, ends, and its segment."""
     check_choice("unit", unit, list(UNITS))
-    table = journeys.table
-    name = STEPS[unit]
-    counts = {b: table[b].sum() for b in BEHAVIORS}
-    extra = {"category_id": table.category_id.min()} if unit == "user-item" else {}
-    times = {f"first_{b}": table[f"first_{b}"].min() for b in BEHAVIORS}
-    after = "item_buy_after_view" if unit == "user-item" else "user_buy_after_view"
-    grouped = table.group_by(UNITS[unit]).agg(
-        step=table[name].max(), ends=table[f"{name}_ends"].max(), day=table.day.min(), first_at=table.first_at.min(),
-        buy_after_view=table[after].min(), **counts, **times, **extra,
-    )  # fmt: skip
+    grouped = journeys.pairs if unit == "user-item" else _grouped(journeys.table, unit)
     if by is None:
         return grouped.mutate(segment=ibis.literal(0))
     check_choice("by", by, SEGMENTS[unit])
     return _add_segment(journeys, grouped, by, categories)
+
+
+def _grouped(table: ir.Table, unit: str) -> ir.Table:
+    """The rows of `Journeys.table` by user or visit; `buy_after_view`: the first purchase after any view."""
+    name = STEPS[unit]
+    counts = {b: table[b].sum() for b in BEHAVIORS}
+    firsts = {c: table[c].min() for c in (*(f"first_{b}" for b in BEHAVIORS), "first_at", "day")}
+    return table.group_by(UNITS[unit]).agg(
+        step=table[name].max(), ends=table[f"{name}_ends"].max(), buy_after_view=table.user_buy_after_view.min(),
+        **counts, **firsts,
+    )  # fmt: skip
 
 
 def _add_segment(journeys: Journeys, units: ir.Table, by: str, categories: int) -> ir.Table:
@@ -548,47 +598,55 @@ def definitions(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
 def _event_row(journeys: Journeys) -> dict:
     table, steps = journeys.table, journeys.steps
     base, last = (sum(table[b] for b in step) for step in (steps[0], steps[-1]))
-    return {"unit": "event", "rule": "last step / first step", **_sums(table, [(base, last)])[0]}
+    return {"unit": "event", "rule": "last step / first step", **_sums(_by_user(table, [(base, last)]))[0]}
 
 
 def _rule_rows(journeys: Journeys, unit: str) -> list[dict]:
     """One dict a rule: base, converted, and the sums over users that the interval by users needs."""
-    units = _units(journeys, unit)
-    did = [sum(units[b] for b in step) > 0 for step in journeys.steps]
+    rows = journeys.pairs if unit == "user-item" else journeys.table
+
+    def people(rows: ir.Table) -> ir.Table:
+        units = rows if unit == "user-item" else _grouped(rows, unit)
+        return _by_user(units, _based_and_converted(units, journeys.steps))
+
+    hours = f"{journeys.window_hours:g} h"
+    rules = (
+        "last step / all (open)", "first and last, any order", f"first then last, in {hours}",
+        "all steps, any order", f"all steps in order, in {hours}",
+    )  # fmt: skip
+    return [{"unit": unit, "rule": rule, **r} for rule, r in zip(rules, _sums(in_parts(people, rows)), strict=True)]
+
+
+def _based_and_converted(units: ir.Table, steps: tuple[tuple[str, ...], ...]) -> list[tuple[ir.Column, ir.Column]]:
+    """For each rule: which units are in its base, and which of them converted."""
+    did = [sum(units[b] for b in step) > 0 for step in steps]
     every = did[0]
     for step in did[1:]:
         every = every & step
-    hours = f"{journeys.window_hours:g} h"
-    rules = {
-        "last step / all (open)": (units.pv >= 0, did[-1]),
-        "first and last, any order": (did[0], did[0] & did[-1]),
-        f"first then last, in {hours}": (did[0], units.ends == 1),
-        "all steps, any order": (did[0], every),
-        f"all steps in order, in {hours}": (did[0], units.step == len(did)),
-    }
-    pairs = [(base.cast("int64"), converted.cast("int64")) for base, converted in rules.values()]
-    return [{"unit": unit, "rule": rule, **row} for rule, row in zip(rules, _sums(units, pairs), strict=True)]
+    return [
+        (units.pv >= 0, did[-1]), (did[0], did[0] & did[-1]), (did[0], units.ends == 1), (did[0], every),
+        (did[0], units.step == len(did)),
+    ]  # fmt: skip
 
 
-def _sums(table: ir.Table, pairs: list[tuple[ir.Column, ir.Column]]) -> list[dict[str, int]]:
-    """Sums and sums of products over users of each pair: x in the base, y converted."""
+def _by_user(units: ir.Table, pairs: list[tuple[ir.Column, ir.Column]]) -> ir.Table:
+    """One row a user: for each pair the sums x0, y0, x1, … of what is in the base and of what converted."""
     named = {f"{c}{k}": column.sum() for k, pair in enumerate(pairs) for c, column in zip("xy", pair, strict=True)}
-    people = table.group_by("user_id").agg(**named)
-    wanted = {}
-    for k in range(len(pairs)):
+    return units.group_by("user_id").agg(**named)
+
+
+def _sums(people: ir.Table) -> list[dict[str, int]]:
+    """Sums, and sums of products over users, of each pair of `_by_user`."""
+    wanted, count = {}, len(people.columns) // 2
+    for k in range(count):
         x, y = people[f"x{k}"], people[f"y{k}"]
         products = {
-            "base": x,
-            "converted": y,
-            "xx": x * x,
-            "xy": x * y,
-            "yy": y * y,
-            "users": (x + y > 0).cast("int64"),
-        }
+            "base": x, "converted": y, "xx": x * x, "xy": x * y, "yy": y * y, "users": (x + y > 0).cast("int64"),
+        }  # fmt: skip
         wanted |= {f"{name}{k}": column.sum() for name, column in products.items()}
     found = people.agg(**wanted).execute().iloc[0].fillna(0)
     names = ("base", "converted", "xx", "xy", "yy", "users")
-    return [{name: int(found[f"{name}{k}"]) for name in names} for k in range(len(pairs))]
+    return [{name: int(found[f"{name}{k}"]) for name in names} for k in range(count)]
 
 
 def compare_segments(table: pd.DataFrame, *, first: str, second: str, level: float = 0.95) -> Estimate:
@@ -666,14 +724,12 @@ def unseen(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
         purchased user-items a day (without a view on the *same day*), and buyers without any view at or before their
         first purchase.
     """
-    table = journeys.table
+    table, people = journeys.table, _units(journeys, "user")
+    pair, people = journeys.pairs.filter(journeys.pairs.buy > 0), people.filter(people.buy > 0)
     # only what was ever bought by the user is asked for
-    ever = table.filter(table.buy > 0).select("user_id", "item_id").distinct()
-    near = table.semi_join(ever, ["user_id", "item_id"])
+    near = table.semi_join(pair, ["user_id", "item_id"])
     daily = near.group_by(["user_id", "item_id", "day"]).agg(buy=near.buy.sum(), pv=near.pv.sum())
     daily = daily.filter(daily.buy > 0)
-    pair, people = _units(replace(journeys, table=near), "user-item"), _units(journeys, "user")
-    pair, people = pair.filter(pair.buy > 0), people.filter(people.buy > 0)
     counts = [
         ("purchase rows, no view of the item before", table.agg(x=table.buy_unseen.sum(), n=table.buy.sum())),
         ("user-items, no view before the first purchase", _late_view(pair)),

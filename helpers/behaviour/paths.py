@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.behaviour.sessions import add_visits, check_choice, check_positive, hide_small
-from helpers.engine import hold
+from helpers.engine import hold, in_parts
 from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate, add_rate_by_cluster, z_value
 from helpers.tables import BEHAVIORS
@@ -83,6 +83,13 @@ def sessions(events: ir.Table, *, session_minutes: float = 30, longest: int = 20
     """
     check_positive("longest", longest)
     table = add_visits(events, session_minutes=session_minutes)
+    visits = hold(in_parts(lambda some: _strings(some, longest), table))
+    unseen = in_parts(_unseen, visits, table)
+    return Paths(visits.drop("bought"), hold(unseen.agg(**{c: unseen[c].sum() for c in unseen.columns})), int(longest))
+
+
+def _strings(table: ir.Table, longest: float) -> ir.Table:
+    """One row a visit: its actions as a string of digits, the same without repeats, and what was bought in it."""
     digit = table.behavior.cases(*((b, STATES.index(b)) for b in BEHAVIORS), else_=0).cast("int64")
     # one sortable number an action: the second, then the digit
     code, what = table.timestamp * 8 + digit, ibis.struct({"item_id": table.item_id, "timestamp": table.timestamp})
@@ -95,8 +102,7 @@ def sessions(events: ir.Table, *, session_minutes: float = 30, longest: int = 20
     short = visits.path
     for one in DIGITS:
         short = short.re_replace(f"{one}+", one)
-    visits = hold(visits.mutate(short=short))
-    return Paths(visits.drop("bought"), hold(_unseen(visits, table)), int(longest))
+    return visits.mutate(short=short)
 
 
 def _unseen(visits: ir.Table, table: ir.Table) -> ir.Table:

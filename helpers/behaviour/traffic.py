@@ -1,11 +1,12 @@
 """Traffic: how much happens, when, by whom and on what, and which part of a change came from where (sun1998).
 
-Two passes over the events are enough: `visit_hours` and `user_items`. Everything else is built on their results.
+Two passes over the events are enough: `visits` and `catalogue`. Everything else is built on their results.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
@@ -15,7 +16,7 @@ from scipy.stats import t as student
 
 from helpers.behaviour.sessions import WEEKDAYS, BehaviourError, add_visits, check_choice, check_positive, hide_small
 from helpers.behaviour.sessions import count_behaviors as _counts
-from helpers.engine import hold
+from helpers.engine import hold, in_parts
 from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate
 from helpers.tables import BEHAVIORS
@@ -25,8 +26,38 @@ SEGMENTS = ("weekday", "daypart", "activity", "purchase")
 DAYPARTS = ("night 0–5 h", "morning 6–11 h", "afternoon 12–17 h", "evening 18–23 h")
 
 
-def visit_hours(events: ir.Table, *, session_minutes: float = 30) -> ir.Table:
-    """The first pass: one row a user, visit, day and hour, with the number of actions of each kind.
+@dataclass(frozen=True)
+class Visits:
+    """The first pass over the events: when and by whom.
+
+    `hours` has one row a user, visit, day and hour: the counts `pv, fav, cart, buy`, `actions` (all four) and `visits`
+    (1 where the visit begins, so that sums count each visit once, in the hour of its first action). `users` has one row
+    a user: the same counts, `days` (active days) and `buy_days`.
+    """
+
+    hours: ir.Table
+    users: ir.Table
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The second pass over the events: what was done with each item and in each category.
+
+    One row an item (`item_id`) or category (`category_id`): the counts `pv, fav, cart, buy`, `actions` (all four) and
+    `users` (with any action); for categories also `viewers` and `buyers` (viewers who bought in it).
+    """
+
+    items: ir.Table
+    categories: ir.Table
+
+    def by(self, unit: str) -> ir.Table:
+        """The table of one unit, its key first."""
+        check_choice("unit", unit, list(UNITS))
+        return self.items if unit == "item" else self.categories
+
+
+def visits(events: ir.Table, *, session_minutes: float = 30) -> Visits:
+    """The first pass: actions by user, visit, day and hour.
 
     Parameters
     ----------
@@ -37,46 +68,81 @@ def visit_hours(events: ir.Table, *, session_minutes: float = 30) -> ir.Table:
 
     Returns
     -------
-    ibis Table
-        `user_id, visit, day, hour`, the counts `pv, fav, cart, buy`, `actions` (all four) and `visits` (1 where the
-        visit begins, so that sums count each visit once, in the hour of its first action). Computed once and held.
+    Visits
+        Computed once and held.
 
     Examples
     --------
     >>> from helpers.engine import as_table
     >>> log = as_table(pd.DataFrame({"user_id": 1, "item_id": 5, "category_id": 2, "behavior": ["pv", "buy", "pv"],
     ...     "timestamp": [0, 60, 9000], "day": pd.Timestamp("2017-11-25"), "hour": [0, 0, 2]}))
-    >>> visit_hours(log).order_by("visit").execute()[["visit", "hour", "visits", "pv", "buy", "actions"]]
+    >>> visits(log).hours.order_by("visit").execute()[["visit", "hour", "visits", "pv", "buy", "actions"]]
        visit  hour  visits  pv  buy  actions
     0      1     0       1   1    1        2
     1      2     2       1   1    0        1
     """
     marked = add_visits(events, session_minutes=session_minutes)
-    groups = marked.group_by(["user_id", "visit", "day", "hour"])
-    return hold(groups.agg(visits=marked.begins.sum(), actions=marked.count(), **_counts(marked)))
+    groups = ["user_id", "visit", "day", "hour"]
+    counts = {"visits": marked.begins.sum(), "actions": marked.count(), **_counts(marked)}
+    hours = hold(marked.group_by(groups).agg(**counts))
+    return Visits(hours, hold(in_parts(_by_user, hours)))
 
 
-def user_items(events: ir.Table) -> ir.Table:
-    """The second pass: one row a user and item, with the number of actions of each kind.
-
-    Returns
-    -------
-    ibis Table
-        `user_id, item_id, category_id, pv, fav, cart, buy, actions`; an item listed in two categories gives two rows.
-        Computed once and held.
-    """
-    counts = events.group_by(["user_id", "item_id", "category_id"]).agg(**_counts(events))
-    return hold(counts.mutate(actions=sum(counts[b] for b in BEHAVIORS)))
-
-
-def users(hours: ir.Table) -> ir.Table:
-    """One row a user: `visits`, `actions`, `pv, fav, cart, buy`, `days` (active days) and `buy_days`."""
-    sums = {c: hours[c].sum() for c in ("visits", "actions", *BEHAVIORS)}
+def _by_user(hours: ir.Table) -> ir.Table:
     bought = hours.day.nunique(where=hours.buy > 0)
+    sums = {c: hours[c].sum() for c in ("visits", "actions", *BEHAVIORS)}
     return hours.group_by("user_id").agg(days=hours.day.nunique(), buy_days=bought, **sums)
 
 
-def overview(hours: ir.Table, items: ir.Table) -> pd.DataFrame:
+def catalogue(events: ir.Table) -> Catalogue:
+    """The second pass: actions and users by item and by category.
+
+    Returns
+    -------
+    Catalogue
+        Computed once and held. An item that is listed in two categories is one item.
+
+    Examples
+    --------
+    >>> from helpers.engine import as_table
+    >>> log = as_table(pd.DataFrame({"user_id": [1, 1, 2], "item_id": 5, "category_id": 2,
+    ...     "behavior": ["pv", "buy", "pv"]}))
+    >>> catalogue(log).categories.execute()[["category_id", "pv", "buy", "users", "viewers", "buyers"]]
+       category_id  pv  buy  users  viewers  buyers
+    0            2   2    1      2        2       1
+    """
+    parts = hold(in_parts(_by_thing, events))
+    found = []
+    for key, own in (("item_id", []), ("category_id", ["viewers", "buyers"])):
+        rows = parts.filter(parts.unit == key)
+        sums = {c: rows[c].sum() for c in (*BEHAVIORS, "actions", "users", *own)}
+        found.append(hold(rows.group_by(key).agg(**sums)))
+    return Catalogue(*found)
+
+
+def _by_thing(events: ir.Table) -> ir.Table:
+    """One row an item and one row a category, counted over the users of these events alone."""
+    pairs = events.group_by(["user_id", "item_id", "category_id"]).agg(**_counts(events))
+    pairs = pairs.mutate(actions=sum(pairs[b] for b in BEHAVIORS))
+    each = pairs.group_by(["user_id", "category_id"]).agg(**_sums(pairs))
+    viewed = each.pv > 0
+    items = pairs.group_by("item_id").agg(users=pairs.user_id.nunique(), **_sums(pairs))
+    categories = each.group_by("category_id").agg(
+        users=each.count(), viewers=viewed.sum(), buyers=(viewed & (each.buy > 0)).sum(), **_sums(each)
+    )
+    none = {"viewers": ibis.literal(0), "buyers": ibis.literal(0)}
+    items = items.mutate(unit=ibis.literal("item_id"), category_id=ibis.null(pairs.category_id.type()), **none)
+    categories = categories.mutate(unit=ibis.literal("category_id"), item_id=ibis.null(pairs.item_id.type()))
+    columns = ["unit", *UNITS.values(), *BEHAVIORS, "actions", "users", "viewers", "buyers"]
+    both = (t.select(*columns[:3], **{c: t[c].cast("int64") for c in columns[3:]}) for t in (items, categories))
+    return ibis.union(*both)
+
+
+def _sums(table: ir.Table) -> dict[str, ir.IntegerScalar]:
+    return {c: table[c].sum() for c in (*BEHAVIORS, "actions")}
+
+
+def overview(visits: Visits, catalogue: Catalogue) -> pd.DataFrame:
     """The indicators on one page, each with its unit and its definition.
 
     PV = page views; UV = users with any action; PV per UV = PV / UV, 0 or more: high means that each visitor looks a
@@ -84,18 +150,18 @@ def overview(hours: ir.Table, items: ir.Table) -> pd.DataFrame:
 
     Parameters
     ----------
-    hours, items : ibis Table
-        From `visit_hours` and `user_items`.
+    visits, catalogue : Visits, Catalogue
+        From `visits` and `catalogue`.
 
     Returns
     -------
     DataFrame
         `indicator, value, unit, definition`, one row an indicator; a value is missing where its base is zero.
     """
-    people = users(hours)
+    people = visits.users
     summed = {c: people[c].sum() for c in ("visits", "actions", "days", *BEHAVIORS)}
     total = people.agg(users=people.count(), **summed).execute().iloc[0].fillna(0)
-    catalogue = items.agg(items=items.item_id.nunique(), categories=items.category_id.nunique()).execute().iloc[0]
+    items, categories = (int(catalogue.by(u)[key].nunique().execute()) for u, key in UNITS.items())
     rows = [
         ("PV", total.pv, "page views", "actions of the kind pv"),
         ("UV", total.users, "users", "users with any action"),
@@ -106,8 +172,8 @@ def overview(hours: ir.Table, items: ir.Table) -> pd.DataFrame:
         ("actions per user", _divide(total.actions, total.users), "actions a user", "all four kinds / UV"),
         ("active days per user", _divide(total.days, total.users), "days a user", "days with any action, mean"),
         ("actions", total.actions, "actions", "views, favourites, carts and purchases"),
-        ("items", catalogue["items"], "items", "items with any action"),
-        ("categories", catalogue.categories, "categories", "categories with any action"),
+        ("items", items, "items", "items with any action"),
+        ("categories", categories, "categories", "categories with any action"),
     ]
     table = pd.DataFrame(rows, columns=["indicator", "value", "unit", "definition"])
     # counts stay whole numbers beside the means
@@ -154,20 +220,21 @@ def ratios(counts: Mapping[str, float]) -> pd.DataFrame:
     )
 
 
-def totals(hours: ir.Table) -> dict[str, int]:
+def totals(visits: Visits) -> dict[str, int]:
     """The totals that `ratios` needs: pv, fav, cart, buy and users."""
-    sums = {b: hours[b].sum().fill_null(0) for b in BEHAVIORS}
-    row = hours.agg(users=hours.user_id.nunique(), **sums).execute().iloc[0]
+    people = visits.users
+    sums = {b: people[b].sum().fill_null(0) for b in BEHAVIORS}
+    row = people.agg(users=people.count(), **sums).execute().iloc[0]
     return {name: int(value) for name, value in row.items()}
 
 
-def by_behavior(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
+def by_behavior(visits: Visits, *, min_cell: int = 1) -> pd.DataFrame:
     """How often each kind of action occurs, and how many users do it at all.
 
     Parameters
     ----------
-    hours : ibis Table
-        From `visit_hours`.
+    visits : Visits
+        From `visits`.
     min_cell : int
         Kinds that fewer users do show no numbers.
 
@@ -177,7 +244,7 @@ def by_behavior(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
         `behavior, actions, actions_share, users, users_share, users_share_ci_low/_high, per_user` (actions of the
         kind per user who does it). The rows 'cart or fav' and 'any' overlap with others.
     """
-    people = users(hours)
+    people = visits.users
     kinds = {b: people[b] for b in BEHAVIORS} | {"cart or fav": people.cart + people.fav, "any": people.actions}
     wanted = {f"n{i}": c.sum().fill_null(0) for i, c in enumerate(kinds.values())}
     wanted |= {f"u{i}": (c > 0).sum().fill_null(0) for i, c in enumerate(kinds.values())}
@@ -192,13 +259,13 @@ def by_behavior(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
     return hide_small(table, count="users", min_cell=min_cell, values=list(table.columns.drop(["behavior", "users"])))
 
 
-def buyers(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
+def buyers(visits: Visits, *, min_cell: int = 1) -> pd.DataFrame:
     """Who buys, and how often: always out of the *buyers*, never of all users.
 
     Parameters
     ----------
-    hours : ibis Table
-        From `visit_hours`.
+    visits : Visits
+        From `visits`.
     min_cell : int
         Smaller groups show no numbers.
 
@@ -208,7 +275,7 @@ def buyers(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
         `group, users, of_buyers_rate` with its Wilson interval, one row a group; the rates are missing without buyers.
         The repeat rate is the row 'bought at least twice'.
     """
-    people = users(hours)
+    people = visits.users
     bought = people.buy > 0
     groups = {
         "buyers": bought,
@@ -235,13 +302,13 @@ def buyer_rates(groups: Mapping[str, int]) -> pd.DataFrame:
     )
 
 
-def by_day(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], min_cell: int = 1) -> pd.DataFrame:
+def by_day(visits: Visits, *, window: tuple[pd.Timestamp, pd.Timestamp], min_cell: int = 1) -> pd.DataFrame:
     """The daily course: actions, users, visits, and views per user.
 
     Parameters
     ----------
-    hours : ibis Table
-        From `visit_hours`.
+    visits : Visits
+        From `visits`.
     window : (first, last)
         The study's days, both inclusive. A day without any action is a row of zeros.
     min_cell : int
@@ -253,9 +320,7 @@ def by_day(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], min_ce
         `day, pv, fav, cart, buy, actions, users, buyers, visits, pv_per_user`, ordered by day; users of different days
         overlap and must not be added up. `pv_per_user` is missing on days without users.
     """
-    sums = {c: hours[c].sum() for c in (*BEHAVIORS, "actions", "visits")}
-    people = hours.user_id.nunique()
-    found = hours.group_by("day").agg(users=people, buyers=hours.user_id.nunique(where=hours.buy > 0), **sums).execute()
+    found = _when(visits, "day")
     found = found.assign(day=pd.to_datetime(found.day)).set_index("day")
     days = pd.date_range(*window, freq="D", name="day", unit="us")
     columns = [*BEHAVIORS, "actions", "users", "buyers", "visits"]
@@ -265,7 +330,7 @@ def by_day(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], min_ce
     return hide_small(table, count="users", min_cell=min_cell, values=list(table.columns.drop(["day", "users"])))
 
 
-def by_hour(hours: ir.Table) -> pd.DataFrame:
+def by_hour(visits: Visits) -> pd.DataFrame:
     """The course of the day: all 24 hours with their actions and users.
 
     Returns
@@ -274,11 +339,22 @@ def by_hour(hours: ir.Table) -> pd.DataFrame:
         `hour` 0…23, `pv, fav, cart, buy, users`, `pv_share` and `buy_share` (of the whole day, each adds up to 1;
         missing without any such action).
     """
-    sums = {c: hours[c].sum() for c in BEHAVIORS}
-    found = hours.group_by("hour").agg(users=hours.user_id.nunique(), **sums).execute().set_index("hour")
+    found = _when(visits, "hour").set_index("hour")
     table = found.reindex(range(24)).fillna(0).astype(int)[[*BEHAVIORS, "users"]].rename_axis("hour").reset_index()
     shares = {f"{c}_share": [_divide(n, table[c].sum()) for n in table[c]] for c in ("pv", "buy")}
     return table.assign(**shares)
+
+
+def _when(visits: Visits, key: str) -> pd.DataFrame:
+    """By day or by hour: actions, visits, users and buyers. Users of different parts differ, so they add up."""
+    columns = (*BEHAVIORS, "actions", "visits")
+
+    def counted(hours: ir.Table) -> ir.Table:
+        people = {"users": hours.user_id.nunique(), "buyers": hours.user_id.nunique(where=hours.buy > 0)}
+        return hours.group_by(key).agg(**people, **{c: hours[c].sum() for c in columns})
+
+    parts = in_parts(counted, visits.hours)
+    return parts.group_by(key).agg(**{c: parts[c].sum() for c in ("users", "buyers", *columns)}).execute()
 
 
 def shown_hours(table: pd.DataFrame, *, min_cell: int) -> pd.DataFrame:
@@ -305,7 +381,7 @@ def busiest_hours(table: pd.DataFrame, *, value: str = "pv", rows: int = 3) -> p
     return ordered.head(rows)[["hour", value]].reset_index(drop=True)
 
 
-def week_grid(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], value: str = "pv") -> pd.DataFrame:
+def week_grid(visits: Visits, *, window: tuple[pd.Timestamp, pd.Timestamp], value: str = "pv") -> pd.DataFrame:
     """Hour by weekday: the mean number of actions in such an hour.
 
     Mean = sum over the window / number of such days in the window. A sum would make a weekday look busier only because
@@ -313,8 +389,8 @@ def week_grid(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], val
 
     Parameters
     ----------
-    hours : ibis Table
-        From `visit_hours`.
+    visits : Visits
+        From `visits`.
     window : (first, last)
         The study's days, both inclusive.
     value : str
@@ -326,6 +402,7 @@ def week_grid(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], val
         Index Mon…Sun, columns 0…23, actions an hour; weekdays that the window does not hold are missing.
     """
     check_choice("value", value, [*BEHAVIORS, "actions", "visits"])
+    hours = visits.hours
     found = hours.group_by(weekday=hours.day.day_of_week.index(), hour=hours.hour).agg(n=hours[value].sum()).execute()
     days = pd.Series(pd.date_range(*window, freq="D").day_of_week).value_counts()
     wide = found.pivot(index="weekday", columns="hour", values="n").reindex(index=range(7), columns=range(24)).fillna(0)
@@ -333,7 +410,7 @@ def week_grid(hours: ir.Table, *, window: tuple[pd.Timestamp, pd.Timestamp], val
     return grid.set_axis(list(WEEKDAYS), axis=0)
 
 
-def bounce(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
+def bounce(visits: Visits, *, min_cell: int = 1) -> pd.DataFrame:
     """Bounce in six definitions, of visits and of users, side by side.
 
     bounce rate = visits (users) that end at once / all visits (users), 0…1. High means that people leave without a
@@ -341,8 +418,8 @@ def bounce(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
 
     Parameters
     ----------
-    hours : ibis Table
-        From `visit_hours`.
+    visits : Visits
+        From `visits`.
     min_cell : int
         Smaller groups of users (none included) show no numbers; visits are no people and always do.
 
@@ -351,14 +428,8 @@ def bounce(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
     DataFrame
         `unit, definition, bounced, base, bounce_rate` with its Wilson interval. Missing rates where the base is 0.
     """
-    visit = hours.group_by(["user_id", "visit"]).agg(actions=hours.actions.sum(), pv=hours.pv.sum())
-    people = users(hours)
-    by_visit = visit.agg(
-        base=visit.count(),
-        one=(visit.actions == 1).sum().fill_null(0),
-        view=((visit.actions == 1) & (visit.pv == 1)).sum().fill_null(0),
-        only=(visit.actions == visit.pv).sum().fill_null(0),
-    )
+    people, ends = visits.users, in_parts(_visit_ends, visits.hours)
+    by_visit = ends.agg(**{c: ends[c].sum().fill_null(0) for c in ends.columns})
     by_user = people.agg(
         base=people.count(),
         one=(people.actions == 1).sum().fill_null(0),
@@ -380,18 +451,30 @@ def bounce(hours: ir.Table, *, min_cell: int = 1) -> pd.DataFrame:
     return pd.concat([table[table.unit == "visit"], people])
 
 
+def _visit_ends(hours: ir.Table) -> ir.Table:
+    """One row: the number of visits, of those with one action, with one view, and with views only."""
+    visit = hours.group_by(["user_id", "visit"]).agg(actions=hours.actions.sum(), pv=hours.pv.sum())
+    alone = visit.actions == 1
+    return visit.agg(
+        base=visit.count(),
+        one=alone.sum(),
+        view=(alone & (visit.pv == 1)).sum(),
+        only=(visit.actions == visit.pv).sum(),
+    )
+
+
 # Items and categories -------------------------------------------------------------------------------------------------
 
 
-def tail(items: ir.Table, *, unit: str = "item", value: str = "pv") -> pd.DataFrame:
+def tail(catalogue: Catalogue, *, unit: str = "item", value: str = "pv") -> pd.DataFrame:
     """The long tail as counts of counts: how many items have 0, 1, 2, … actions.
 
     This small table holds the whole curve exactly, however many items there are.
 
     Parameters
     ----------
-    items : ibis Table
-        From `user_items`.
+    catalogue : Catalogue
+        From `catalogue`.
     unit : str
         'item' or 'category'.
     value : str
@@ -404,7 +487,7 @@ def tail(items: ir.Table, *, unit: str = "item", value: str = "pv") -> pd.DataFr
     """
     check_choice("unit", unit, list(UNITS))
     check_choice("value", value, [*BEHAVIORS, "actions"])
-    each = items.group_by(UNITS[unit]).agg(count=items[value].sum())
+    each = catalogue.by(unit).rename(count=value)
     found = each.group_by("count").agg(units=each[UNITS[unit]].count()).execute()
     if found.empty:
         return missing(["count", "units"], f"no {unit} has an action")
@@ -490,13 +573,15 @@ def top_shares(tails: Mapping[str, pd.DataFrame], *, share: float = 0.2) -> pd.D
     return pd.DataFrame(rows, columns=["curve", "top_share"])
 
 
-def top(items: ir.Table, *, unit: str = "item", value: str = "pv", rows: int = 20, min_users: int = 1) -> pd.DataFrame:
+def top(
+    catalogue: Catalogue, *, unit: str = "item", value: str = "pv", rows: int = 20, min_users: int = 1
+) -> pd.DataFrame:
     """The busiest items or categories.
 
     Parameters
     ----------
-    items : ibis Table
-        From `user_items`.
+    catalogue : Catalogue
+        From `catalogue`.
     unit : str
         'item' or 'category'.
     value : str
@@ -514,8 +599,7 @@ def top(items: ir.Table, *, unit: str = "item", value: str = "pv", rows: int = 2
     check_choice("unit", unit, list(UNITS))
     check_choice("value", value, [*BEHAVIORS, "actions"])
     key = UNITS[unit]
-    sums = {c: items[c].sum() for c in (*BEHAVIORS, "actions")}
-    each = items.group_by(key).agg(users=items.user_id.nunique(), **sums)
+    each = catalogue.by(unit)
     best = each.filter(each.users >= min_users).order_by([ibis.desc(value), key]).limit(rows).execute()
     if best.empty:
         return missing([key, *BEHAVIORS, "users"], f"no {unit} has {min_users} users")
@@ -526,7 +610,7 @@ QUADRANTS = ("stars: many views, many purchases", "shop windows: many views, few
              "quiet sellers: few views, many purchases", "tail: few views, few purchases")  # fmt: skip
 
 
-def quadrants(items: ir.Table, *, unit: str = "item") -> pd.DataFrame:
+def quadrants(catalogue: Catalogue, *, unit: str = "item") -> pd.DataFrame:
     """Views against purchases: four groups, cut at the mean of each.
 
     Returns
@@ -536,7 +620,7 @@ def quadrants(items: ir.Table, *, unit: str = "item") -> pd.DataFrame:
         of all units (`cut_pv`, `cut_buy`). Shares of purchases are missing where nobody bought.
     """
     check_choice("unit", unit, list(UNITS))
-    each = items.group_by(UNITS[unit]).agg(pv=items.pv.sum(), buy=items.buy.sum())
+    each = catalogue.by(unit)
     cut = each.agg(pv=each.pv.mean(), buy=each.buy.mean()).execute().iloc[0].astype(float).fillna(0)
     group = (each.pv < cut.pv).cast("int64") + 2 * (each.buy < cut.buy).cast("int64")
     each = each.mutate(place=group)
@@ -549,7 +633,9 @@ def quadrants(items: ir.Table, *, unit: str = "item") -> pd.DataFrame:
     return table[["quadrant", "units", "units_share", "pv", "pv_share", "buy", "buy_share", "cut_pv", "cut_buy"]]
 
 
-def quadrant_points(items: ir.Table, *, unit: str = "category", min_users: int = 1, rows: int = 1_500) -> pd.DataFrame:
+def quadrant_points(
+    catalogue: Catalogue, *, unit: str = "category", min_users: int = 1, rows: int = 1_500
+) -> pd.DataFrame:
     """The units behind `quadrants`, one dot each: those with a view and a purchase, for logarithmic axes.
 
     Returns
@@ -557,8 +643,8 @@ def quadrant_points(items: ir.Table, *, unit: str = "category", min_users: int =
     DataFrame
         `pv, buy, quadrant` of the `rows` units with most views and at least `min_users` users.
     """
-    cut = quadrants(items, unit=unit).iloc[0]
-    table = top(items, unit=unit, rows=rows, min_users=min_users)
+    cut = quadrants(catalogue, unit=unit).iloc[0]
+    table = top(catalogue, unit=unit, rows=rows, min_users=min_users)
     table = table[(table.pv > 0) & (table.buy > 0)] if len(table) else table
     if table.empty:
         return missing(["pv", "buy", "quadrant"], f"no {unit} of {min_users} users was viewed and bought")
@@ -569,7 +655,7 @@ def quadrant_points(items: ir.Table, *, unit: str = "category", min_users: int =
 
 
 def category_conversion(
-    items: ir.Table, *, min_viewers: int = 50, min_cell: int = 1, level: float = 0.95, simultaneous: bool = True
+    catalogue: Catalogue, *, min_viewers: int = 50, min_cell: int = 1, level: float = 0.95, simultaneous: bool = True
 ) -> pd.DataFrame:
     """How many of a category's viewers also buy in it, with intervals, for categories with enough viewers.
 
@@ -577,8 +663,8 @@ def category_conversion(
 
     Parameters
     ----------
-    items : ibis Table
-        From `user_items`.
+    catalogue : Catalogue
+        From `catalogue`.
     min_viewers : int
         Smaller categories are left out: their rates are mostly chance.
     min_cell : int
@@ -596,10 +682,8 @@ def category_conversion(
         `differs` (does the interval leave `all_rate` out?); highest rate first. Empty with a reason where no category
         has enough viewers.
     """
-    pair = items.group_by(["category_id", "user_id"]).agg(pv=items.pv.sum(), buy=items.buy.sum())
-    pair = pair.filter(pair.pv > 0)
-    each = pair.group_by("category_id").agg(viewers=pair.count(), buyers=(pair.buy > 0).sum())
-    table = each.filter(each.viewers >= min_viewers).execute()
+    each = catalogue.categories
+    table = each.filter(each.viewers >= min_viewers)[["category_id", "viewers", "buyers"]].execute()
     bounds = ["conversion_rate_ci_low", "conversion_rate_ci_high"]
     columns = ["category_id", "viewers", "buyers", "conversion_rate", *bounds, "all_rate", "differs"]
     if table.empty:
@@ -662,13 +746,13 @@ def _whole_weeks(days: int) -> int:
     return -(-days // 7) * 7
 
 
-def period_segments(hours: ir.Table, periods: pd.DataFrame, *, by: str = "activity") -> pd.DataFrame:
+def period_segments(visits: Visits, periods: pd.DataFrame, *, by: str = "activity") -> pd.DataFrame:
     """User-days and views of two periods by segment: what `decompose` needs.
 
     Parameters
     ----------
-    hours : ibis Table
-        From `visit_hours`.
+    visits : Visits
+        From `visits`.
     periods : DataFrame
         From `two_periods`.
     by : str
@@ -684,19 +768,20 @@ def period_segments(hours: ir.Table, periods: pd.DataFrame, *, by: str = "activi
     columns = ["segment", "first_users", "second_users", "first_value", "second_value"]
     if periods.empty:
         return missing(columns, periods.attrs["reason"])
-    days = _user_days(hours, by)
     parts = []
     for period in periods.itertuples():
-        inside = days.filter(days.day.between(period.start.date(), period.end.date()))
-        found = inside.group_by("segment").agg(users=inside.count(), value=inside.pv.sum()).execute()
+        inside = visits.hours.day.between(period.start.date(), period.end.date())
+        days = _user_days(Visits(visits.hours.filter(inside), visits.users), by)
+        found = days.group_by("segment").agg(users=days.count(), value=days.pv.sum()).execute()
         parts.append(found.set_index("segment").add_prefix(f"{period.period}_"))
     table = pd.concat(parts, axis=1).fillna(0).astype(int).rename_axis("segment").sort_index().reset_index()
     table["segment"] = table.segment.map(dict(enumerate(_segment_names(by))))
     return table[columns] if len(table) else missing(columns, "no actions in the two periods")
 
 
-def _user_days(hours: ir.Table, by: str) -> ir.Table:
+def _user_days(visits: Visits, by: str) -> ir.Table:
     """One row a user and day: views, and the number of the day's segment."""
+    hours, people = visits.hours, visits.users[["user_id", "days"]]
     days = hours.group_by(["user_id", "day"]).agg(pv=hours.pv.sum(), buy=hours.buy.sum(), hour=hours.hour.min())
     if by == "weekday":
         return days.mutate(segment=days.day.day_of_week.index().cast("int64"))
@@ -704,7 +789,6 @@ def _user_days(hours: ir.Table, by: str) -> ir.Table:
         return days.mutate(segment=(days.hour / 6).floor().cast("int64"))
     if by == "purchase":
         return days.mutate(segment=(days.buy > 0).cast("int64"))
-    people = users(hours)[["user_id", "days"]]
     median = float(people.days.median().execute() or 0)
     joined = days.join(people, "user_id")
     return joined.mutate(segment=(joined.days > median).cast("int64"))
@@ -819,7 +903,7 @@ def waterfall_steps(table: pd.DataFrame, parts: pd.DataFrame, *, names: tuple[st
 
 
 def against_other_weeks(
-    hours: ir.Table, *, day: str, from_hour: int = 0, to_hour: int = 24, weeks: int = 4, level: float = 0.95
+    visits: Visits, *, day: str, from_hour: int = 0, to_hour: int = 24, weeks: int = 4, level: float = 0.95
 ) -> Estimate:
     """The views of a day, or of some of its hours, divided by what the same weekday has in the weeks around it.
 
@@ -830,8 +914,8 @@ def against_other_weeks(
 
     Parameters
     ----------
-    hours : ibis Table
-        From `visit_hours`.
+    visits : Visits
+        From `visits`.
     day : str
         The day, YYYY-MM-DD.
     from_hour, to_hour : int
@@ -847,6 +931,7 @@ def against_other_weeks(
         0 or more; missing with fewer than three comparable days, or without a view.
     """
     middle = pd.Timestamp(day)
+    hours = visits.hours
     inside = (hours.hour >= from_hour) & (hours.hour < to_hour)
     parts = {"inside": inside.ifelse(hours.pv, 0).sum(), "outside": inside.ifelse(0, hours.pv).sum()}
     found = hours.group_by("day").agg(**parts).execute()
@@ -866,13 +951,13 @@ def against_other_weeks(
     return Estimate(*(float(np.exp(ratio + side)) for side in (0, -reach, reach)))
 
 
-def planted_faults(hours: ir.Table, truths: Mapping[str, Mapping], *, robots: int = 0) -> pd.DataFrame:
+def planted_faults(visits: Visits, truths: Mapping[str, Mapping], *, robots: int = 0) -> pd.DataFrame:
     """The demo shop's planted outage and crawler: estimate, interval, truth, covered or not.
 
     Parameters
     ----------
-    hours : ibis Table
-        From `visit_hours`.
+    visits : Visits
+        From `visits`.
     truths : mapping
         The study's `truths()`; without them (real data) the table is empty with that reason.
     robots : int
@@ -891,15 +976,16 @@ def planted_faults(hours: ir.Table, truths: Mapping[str, Mapping], *, robots: in
     rows = []
     if "outage_day" in known:
         first, last = known["outage_hours"]
-        kept = against_other_weeks(hours, day=known["outage_day"], from_hour=first, to_hour=last)
+        kept = against_other_weeks(visits, day=known["outage_day"], from_hour=first, to_hour=last)
         lost = _mirror(kept)
         rows.append(("outage: share of views lost", known["outage_day"], lost, known["outage_lost"]))
     if "crawler_day" in known and robots:
         day = known["crawler_day"]
         planted = robots * known["crawler_views"]
+        hours = visits.hours
         seen = hours.filter(hours.day == pd.Timestamp(day).date()).pv.sum().execute()
         multiple = float(seen) / max(float(seen) - planted, 1.0)
-        rows.append(("crawler: views, times the usual", day, against_other_weeks(hours, day=day), multiple))
+        rows.append(("crawler: views, times the usual", day, against_other_weeks(visits, day=day), multiple))
     cells = [(n, d, e.value, e.ci_low, e.ci_high, t, e.covers(t)) for n, d, e, t in rows]
     return pd.DataFrame(cells, columns=columns)
 

@@ -19,7 +19,7 @@ NINE_DAYS = (pd.Timestamp("2017-11-25"), pd.Timestamp("2017-12-03"))
 
 def passes(log: pd.DataFrame):
     events = hold(as_table(log))
-    return traffic.visit_hours(events), traffic.user_items(events)
+    return traffic.visits(events), traffic.catalogue(events)
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +93,10 @@ def test_days_agree_with_pandas(log):
 @settings(max_examples=5, deadline=None)
 @given(crowds())
 def test_hours_and_users_agree_with_pandas(log):
-    hours = passes(log)[0]
+    visits = passes(log)[0]
     counts = log[log.behavior == "pv"].hour.value_counts().reindex(range(24), fill_value=0)
-    assert traffic.by_hour(hours).pv.tolist() == counts.tolist()
-    people = traffic.users(hours).execute().set_index("user_id").sort_index()
+    assert traffic.by_hour(visits).pv.tolist() == counts.tolist()
+    people = visits.users.execute().set_index("user_id").sort_index()
     assert people.days.to_dict() == log.groupby("user_id").day.nunique().to_dict()
     bought = log[log.behavior == "buy"].groupby("user_id").day.nunique()
     assert people.buy_days.to_dict() == bought.reindex(people.index, fill_value=0).to_dict()
@@ -267,16 +267,20 @@ def usual_log(rng, weeks: int, kept: float) -> pd.DataFrame:
     return pd.DataFrame({"day": day, "hour": hour, "pv": rng.poisson(mean)})
 
 
+def planned(hours: pd.DataFrame) -> traffic.Visits:
+    return traffic.Visits(as_table(hours), as_table(hours))
+
+
 def test_the_outage_interval_covers_as_often_as_it_says():
     rng, covered = np.random.default_rng(5), []
     for _ in range(200):
-        hours = as_table(usual_log(rng, 9, 0.15))
+        hours = planned(usual_log(rng, 9, 0.15))
         covered.append(traffic.against_other_weeks(hours, day="2017-10-03", to_hour=12).covers(0.15))
     assert 0.90 <= np.mean(covered) <= 0.99
 
 
 def test_planted_faults_need_a_truth():
-    hours = as_table(usual_log(np.random.default_rng(1), 9, 0.5))
+    hours = planned(usual_log(np.random.default_rng(1), 9, 0.5))
     assert traffic.planted_faults(hours, {}).attrs["reason"].startswith("these are not simulated")
 
 
@@ -305,7 +309,7 @@ def test_small_groups_are_hidden_in_every_table():
 
 def test_the_two_passes_are_the_only_scans_of_the_events():
     events = hold(as_table(crowd(2)))
-    hours, items = traffic.visit_hours(events), traffic.user_items(events)
+    hours, items = traffic.visits(events), traffic.catalogue(events)
     events.get_backend().con.execute(f'DROP TABLE "{events.op().name}"')
     # the source is gone: whatever still computes reads the held results
     assert len(traffic.overview(hours, items)) == 11 and len(traffic.bounce(hours)) == 6
@@ -313,15 +317,19 @@ def test_the_two_passes_are_the_only_scans_of_the_events():
     assert not traffic.tail(items).empty and not traffic.quadrants(items).empty
 
 
-@pytest.mark.parametrize("make", [traffic.visit_hours, traffic.user_items])
-def test_a_pass_reads_the_events_once(make, monkeypatch):
-    monkeypatch.setattr(traffic, "hold", lambda table: table)
-    events = ibis.duckdb.connect().create_table("events", schema=as_table(crowd(2)).schema())
-    plan = events.get_backend().con.execute("EXPLAIN " + str(ibis.to_sql(make(events)))).fetchall()[0][1]
+@pytest.fixture(params=[traffic.visits, traffic.catalogue])
+def passed(request, monkeypatch):
+    """What a pass computes first."""
+    held = []
+    monkeypatch.setattr(traffic, "hold", lambda table: held.append(table) or table)
+    request.param(ibis.duckdb.connect().create_table("events", schema=as_table(crowd(2)).schema()))
+    return held[0]
+
+
+def test_a_pass_reads_the_events_once(passed):
+    plan = ibis.get_backend(passed).con.execute("EXPLAIN " + str(ibis.to_sql(passed))).fetchall()[0][1]
     assert plan.count("Seq Scan") == 1
 
 
-@pytest.mark.parametrize("make", [traffic.visit_hours, traffic.user_items])
-def test_the_passes_can_be_written_for_spark(make, monkeypatch):
-    monkeypatch.setattr(traffic, "hold", lambda table: table)
-    assert "SELECT" in ibis.to_sql(make(as_table(crowd(2))), dialect="pyspark")
+def test_the_passes_can_be_written_for_spark(passed):
+    assert "SELECT" in ibis.to_sql(passed, dialect="pyspark")

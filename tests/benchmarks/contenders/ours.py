@@ -25,13 +25,13 @@ def clean(folder: Path) -> dict:
 
 def _hours(log: dict):
     if "hours" not in log:
-        log["hours"] = traffic.visit_hours(log["study"].events)
+        log["hours"] = traffic.visits(log["study"].events)
     return log["hours"]
 
 
 def _items(log: dict):
     if "items" not in log:
-        log["items"] = traffic.user_items(log["study"].events)
+        log["items"] = traffic.catalogue(log["study"].events)
     return log["items"]
 
 
