@@ -216,3 +216,10 @@ def test_the_folder_of_the_results_is_made_as_deep_as_needed(tmp_path: Path) -> 
 def test_the_file_of_findings_can_be_read_in_any_language(tmp_path: Path) -> None:
     Findings("x", tmp_path).add("k", 1, unit="份额", text="市场份额 {value}")
     assert '"市场份额 1"' in (tmp_path / "findings.json").read_text(encoding="utf-8")
+
+
+def test_a_table_alone_makes_the_folder_and_is_shown(tmp_path: Path) -> None:
+    shown = Findings("20_traffic", tmp_path / "a" / "b").table("t", pd.DataFrame({"n": [1, 2]}), "Two rows", rows=1)
+    assert {"t.csv", "t.parquet"} <= {f.name for f in (tmp_path / "a" / "b").iterdir()}
+    assert "Two rows" in shown._repr_html_() and type(shown).__name__ == "Shown"
+    assert Findings("20_traffic", tmp_path / "a").table("t", pd.DataFrame()).text.startswith("Not computable")

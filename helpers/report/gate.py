@@ -68,6 +68,7 @@ class _Look(HTMLParser):
 
     def close(self) -> None:
         super().close()
+        self.handle_data(self.rawdata)  # a style that is never closed holds for a browser, too
         self.handle_endtag(self.inside)
 
     def _css(self, text: str) -> None:

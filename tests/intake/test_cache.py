@@ -143,6 +143,14 @@ def test_a_cached_table_can_be_read_while_another_run_works(study, cache):
         assert ingest(study, "events").data == first.data
 
 
+def test_who_waits_for_the_lock_looks_again_soon(cache, monkeypatch):
+    looks, waits = iter([False, False, True]), []
+    monkeypatch.setattr("helpers.intake.cache._take", lambda file: next(looks))
+    monkeypatch.setattr("helpers.intake.cache.time.sleep", waits.append)
+    with lock(cache / "test", "test"):
+        assert len(waits) == 2 and 0 < max(waits) <= 0.1
+
+
 def test_the_lock_names_its_holder_and_nobody_before(cache):
     (cache / "test").mkdir(parents=True)
     (cache / "test" / "intake.lock").write_text("9" * 30)

@@ -98,3 +98,9 @@ def test_a_style_that_is_trusted_letter_for_letter_may_ask() -> None:
 def test_a_folder_of_four_letters_is_told_by_chance(monkeypatch, folder: str, told: bool) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: folder)
     assert (folder in machine_words()) is told
+
+
+def test_what_the_page_ends_in_is_looked_at() -> None:
+    assert faults("<p>text</p><style>@import 'x'", words=[]) == ["a style that asks for something"]
+    assert "a script that is not ours" in faults("<script>other", words=[], trusted=["ours"])
+    assert faults("<script>ours", words=[], trusted=["ours"]) == []
