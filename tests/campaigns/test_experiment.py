@@ -285,8 +285,8 @@ def test_an_effect_is_found_where_its_interval_leaves_zero():
 def test_an_interval_that_ends_at_zero_finds_nothing(monkeypatch, low, high, found):
     row = {"difference": 0.0, "ci_low": low, "ci_high": high, "p_value": 0.5}
     monkeypatch.setattr(experiment, "welch_row", lambda *given, level: dict(row))
-    study = experiment.coverage_study(same_for_all([]), experiments=1, users=40, effect=1.0)
-    assert study.found.tolist() == [found]
+    study = experiment.coverage_study(same_for_all([]), experiments=1, users=40, effect=0.0)
+    assert study.found.tolist() == [found] and study.covered.tolist() == [not found]  # the truth is 0
 
 
 def test_promises_by_hand():
