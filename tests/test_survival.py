@@ -146,6 +146,8 @@ def test_the_shares_by_a_time_have_the_turned_bounds_of_survival():
 
 def test_before_the_first_end_and_once_nobody_is_left():
     curve = kaplan_meier(counts([2, 2, 3], [1]))
+    assert list(curve) == ["time", "at_risk", "events", "censored", "survival", "se", "ci_low", "ci_high"]
+    assert curve.iloc[:, :4].to_numpy().tolist() == [[1, 4, 0, 1], [2, 3, 2, 0], [3, 1, 1, 0]]
     assert curve[["survival", "se", "ci_low", "ci_high"]].iloc[0].tolist() == [1, 0, 1, 1]
     # 2 of 3 end at 2: S = 1/3, ln S = −1.0986, Greenwood √(2 / 3) = 0.8165; exponents e^(±1.96 · 0.8165 / 1.0986)
     reach = np.exp(1.959964 * np.sqrt(2 / 3) / np.log(3))
