@@ -279,9 +279,18 @@ def _backend() -> Any:
     """Ibis' Spark backend, with results that come as Arrow tables: with the very types of DuckDB's."""
     with without_pandas_warning():
         from ibis.backends.pyspark import Backend
+        from ibis.backends.sql.compilers.pyspark import PySparkCompiler
     ibis.pyspark  # noqa: B018  (its options are known from here on)
 
+    class DoubleCompiler(PySparkCompiler):
+        def visit_DefaultLiteral(self, op: Any, *, value: Any, dtype: Any) -> Any:
+            found = super().visit_DefaultLiteral(op, value=value, dtype=dtype)
+            # Spark reads 0.2 as a decimal, and 0.2 / 7 then ends after six digits
+            return self.cast(found, dtype) if dtype.is_floating() else found
+
     class ArrowBackend(Backend):
+        compiler = DoubleCompiler()
+
         def to_pyarrow(self, expr: ir.Expr, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
             table = self._arrow(expr, params=params, limit=limit, **kwargs)
             return expr.__pyarrow_result__(table.cast(expr.as_table().schema().to_pyarrow()))

@@ -13,11 +13,14 @@ import yaml
 from helpers import engine, privacy
 from helpers import study as study_module
 from helpers.behaviour import early_warning, funnel, moved_parts, path_patterns, paths, retention, traffic
-from helpers.customers import features_before, profiles, rfm, tags, value_tiers, wallet
+from helpers.campaigns import paths_to_purchase, touch_rules
+from helpers.customers import features_before, histories, profiles, rfm, tags, value_tiers, wallet
 from helpers.intake import data_quality
+from helpers.known_days import known_days
 from helpers.notebook import OpenStudy, open_study
-from helpers.products import association_rules, interactions
+from helpers.products import association_rules, interactions, sequences
 from helpers.simulate import ShopSettings, make_shop
+from helpers.summary import scorecard
 
 TABLES = ("events", "orders", "items", "users", "touchpoints")
 
@@ -78,6 +81,21 @@ def _profiles(study: OpenStudy) -> pd.DataFrame:
     return profiles.profiles(touched, window=study.window, orders=study.orders, users=study.tables["users"], margin=0.3)
 
 
+def _channel_paths(study: OpenStudy) -> pd.DataFrame:
+    touches = paths_to_purchase.touch_paths(study.touchpoints, study.orders, min_cell=5)
+    return paths_to_purchase.distinct_paths(touches, min_cell=2)
+
+
+def _touch_rules(study: OpenStudy) -> pd.DataFrame:
+    credit = touch_rules.rule_credit(paths_to_purchase.touch_paths(study.touchpoints, study.orders, min_cell=5))
+    return credit.groupby(["method", "channel"])[["conversions", "value"]].sum().reset_index()
+
+
+def _scorecard(study: OpenStudy) -> pd.DataFrame:
+    days = {"window": study.window, "zone": "Asia/Shanghai", "known": known_days(study.window)}
+    return scorecard.card(scorecard.measured(study.tables, **days, quiet_days=14))
+
+
 def _grams(study: OpenStudy) -> pd.DataFrame:
     visits = paths.sessions(study.events, session_minutes=30, longest=50)
     return path_patterns.query(visits, "cart -> not-buy* -> exit", given="cart", min_cell=10)
@@ -88,8 +106,8 @@ CASES: dict[str, Callable[[OpenStudy], object]] = {
     "10 mix": lambda s: data_quality.behaviour_mix(s.events),
     "10 duplicates": _duplicates,
     "10 unicity": lambda s: privacy.unicity(s.events, sample=60, seed=1),
-    "20 hours": lambda s: traffic.bounce(traffic.visit_hours(s.events, session_minutes=30), min_cell=10),
-    "20 items": lambda s: traffic.quadrants(traffic.user_items(s.events)),
+    "20 hours": lambda s: traffic.bounce(traffic.visits(s.events, session_minutes=30), min_cell=10),
+    "20 items": lambda s: traffic.quadrants(traffic.catalogue(s.events)),
     "21 in order": lambda s: funnel.definitions(funnel.journeys(s.events)),
     "21 strict": lambda s: funnel.deepest_step(s.events, strict=True).execute(),
     "22": _retention,
@@ -100,10 +118,15 @@ CASES: dict[str, Callable[[OpenStudy], object]] = {
     "31 recency": lambda s: rfm.rfe_table(s.log, window=s.window),
     "31 tiers": lambda s: value_tiers.tiers_of_periods(s.orders, window=s.window, key=0.2, middle=0.3),
     "31 wallet": lambda s: wallet.category_shares(s.orders, window=s.window),
+    "33": lambda s: histories.order_days(s.orders).execute(),
     "34": _intent,
     "40 sessions": lambda s: association_rules.baskets(s.events, unit="session", level="both", behavior="interest"),
     "40 orders": lambda s: association_rules.baskets(s.events, orders=s.orders, unit="order", min_support=0.01),
+    "41": lambda s: sequences.steps(sequences.activity(s.events), min_users=5),
     "42": _recommendation,
+    "52": _channel_paths,
+    "52 rules": _touch_rules,
+    "60": _scorecard,
 }
 
 
@@ -156,3 +179,8 @@ def test_held_rows_and_small_tables_join(shops: tuple[OpenStudy, OpenStudy]) -> 
     user = int(held.user_id.min().execute())
     names = engine.as_table(pd.DataFrame({"user_id": [user], "name": ["x"]}))
     assert held.join(names, "user_id").count().execute() == 1
+
+
+def test_a_number_with_a_fraction_is_no_decimal(shops: tuple[OpenStudy, OpenStudy]) -> None:
+    seven = shops[1].events.limit(1).mutate(n=7)
+    assert seven.select(x=0.2 / seven.n, y=1e-12 * seven.n).execute().iloc[0].tolist() == [0.2 / 7, 7e-12]
