@@ -369,6 +369,8 @@ def test_whom_nobody_can_be_compared_with():
     assert empty.cohorts.empty and empty.gaps.empty and empty.reason == "nobody started"
     unknown = back(log_of(FIVE), who="new")
     assert unknown.cohorts.empty and unknown.gaps.empty and "first seen is not new" in unknown.reason
+    late = back(log_of([("A", 30), ("A", 31)]), who="new")  # seen after the lead-in of a log that is too short
+    assert late.cohorts.empty and late.gaps.empty and "first seen is not new" in late.reason
     joined = as_table(pd.DataFrame({"user_id": list("ABCDE"), "joined_on": pd.Timestamp("2016-01-01")}))
     assert back(log_of(FIVE), who="new", users=joined).reason == "no new user started"
     never = log_of([("A", 0), ("A", 2)]).assign(behavior=["buy", "pv"])
