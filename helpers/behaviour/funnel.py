@@ -1,12 +1,13 @@
 """Funnels: which share goes on to the next step. By what unit, in which order, in what time, out of whom?
 
-Two passes over the events are enough: `journeys`. Everything else is built on its result. Time to convert follows
+`journeys` alone reads the events; everything else is built on its result. Time to convert follows
 Kaplan & Meier (kaplanmeier1958).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import ibis
@@ -37,29 +38,33 @@ SEGMENTS = {
     "user-item": ("first weekday", "activity", "category"),
 }
 STEPS = {"user": "user_step", "visit": "visit_step", "user-item": "item_step"}
-"""Unit → its column in `Journeys.table`."""
-AFTER = ("item_buy_after_view", "user_buy_after_view")
+"""Unit → what its deepest step is called."""
 FOLLOWED_HOURS = 240.0
 """So long a curve of time to convert is drawn by default."""
-PAIR = ("user_id", "item_id")
-ROW = ("user_id", "visit", "item_id", "category_id", "day")
+LEVELS = {
+    "visit": ("user_step", "visit_step", "user_buy_after_view"),
+    "user-item": ("item_step", "item_buy_after_view"),
+}
+"""Unit → what is known of it besides counts and first seconds."""
 SO_FAR_ITEM = ibis.window(group_by=["user_id", "item_id"], order_by="timestamp", range=(None, 0))
 ROUTES = ("cart and favourite", "cart only", "favourite only", "direct")
 
 
 @dataclass(frozen=True)
 class Journeys:
-    """One row a user, visit, item and day, and how far each got; the settings that decided it.
+    """How far each visit and each user-item got, and the settings that decided it.
 
-    `table` holds the counts `pv, fav, cart, buy`, the first second of each kind (`first_pv`, …), `first_at`, the
-    deepest step that an event of the row completes for its user, visit and user-item (`user_step`, `visit_step`,
-    `item_step`), and the same for *first step, then last step* without the steps between (`user_step_ends`, …: 1).
-    `pairs` is the same by user and item alone: `step`, `ends`, and `buy_after_view`, the first purchase after a view of
-    this item.
+    `visits` and `pairs` have one row a visit or a user-item: the counts `pv, fav, cart, buy`, the first second of each
+    kind (`first_pv`, …) and of all (`first_at`), the first `day`, and what `LEVELS` names: the deepest step that one of
+    its events completes for the user, the visit or the user-item (`user_step`, …), the same for *first step, then last
+    step* without the steps between (`user_step_ends`, …: 1), and the first purchase after a view of anything, or of
+    this item. `bought` has one row a user, item and day with a purchase: `buy`, `buy_unseen` (no view of the item
+    before) and `pv`.
     """
 
-    table: ir.Table
+    visits: ir.Table
     pairs: ir.Table
+    bought: ir.Table
     steps: tuple[tuple[str, ...], ...]
     window_hours: float
     strict: bool
@@ -162,7 +167,7 @@ def deepest_step(
 def _number_steps(table: ir.Table, steps: tuple[tuple[str, ...], ...]) -> ir.Table:
     """Each event's step number, 1, 2, …; 0 for events outside the funnel."""
     numbers = [(word, k) for k, step in enumerate(steps, start=1) for word in step]
-    return table.mutate(step_number=table.behavior.cases(*numbers, else_=0).cast("int64"))
+    return table.mutate(step_number=table.behavior.cases(*numbers, else_=0).cast("int8"))
 
 
 def _chain(
@@ -206,7 +211,7 @@ def journeys(
     session_minutes: float = 30,
     strict: bool = False,
 ) -> Journeys:
-    """The two passes over the events that all funnels of a study are built on.
+    """What all funnels of a study are built on; nothing else reads the events.
 
     Parameters
     ----------
@@ -219,119 +224,102 @@ def journeys(
     -------
     Journeys
         Computed once and held.
+
+    Notes
+    -----
+    Most actions are looks that can only be a first step, and how far they get is known without following them. So looks
+    are counted by visit and by user-item; only what is more than a look, about one action in ten, is followed.
     """
     check_positive("window_hours", window_hours)
     parsed = parse_steps(steps)
-    marked = add_visits(events, session_minutes=session_minutes)
-    counted = hold(in_parts(lambda log: _counted(_number_steps(log, parsed)), marked))
-    looking_is_a_step = "pv" in parsed[0]
+    table = _number_steps(add_visits(events, session_minutes=session_minutes), parsed)
+    climb = _strict_climb if strict else _climb
 
-    def more(log: ir.Table, counted: ir.Table) -> ir.Table:
-        climb = _strict_climb if strict else _climb
-        climbed = _climbed(climb(_number_steps(log, parsed), counted, parsed, window_hours * 3600))
-        return _more(counted, climbed, looking_is_a_step)
+    def follow(log: ir.Table, pairs: ir.Table) -> ir.Table:
+        return _followed(climb(log, pairs.filter(pairs.later), parsed, window_hours * 3600))
 
-    followed = hold(in_parts(more, marked, counted))
-    seen = hold(in_parts(_seen_pairs, counted))
-    far = hold(in_parts(lambda seen, rows: _followed_pairs(seen, rows, looking_is_a_step), seen, followed))
-    table = ibis.union(_looks(counted, looking_is_a_step), followed)
-    pairs = ibis.union(_looked_at_pairs(seen, looking_is_a_step), far)
-    return Journeys(table, pairs, parsed, window_hours, strict)
-
-
-def _counted(table: ir.Table) -> ir.Table:
-    """The first pass: number and first second of the actions and of the views; `later`: was there more than looks?"""
-    viewed = {"pv": table.count(where=table.behavior == "pv"), "first_pv": _first_second(table, "pv")}
-    first = {"first_at": table.timestamp.min(), "later": _is_later(table).max()}
-    return table.group_by(ROW).agg(**viewed, **first)
+    looks = {unit: hold(in_parts(partial(_looks, unit=unit), table)) for unit in LEVELS}
+    followed = hold(in_parts(follow, table, looks["user-item"]))
+    first = "pv" in parsed[0]
+    whole = {unit: _together(looks[unit], followed, unit=unit, looking_is_a_step=first) for unit in LEVELS}
+    bought = hold(in_parts(_bought, table, followed))
+    return Journeys(whole["visit"], whole["user-item"], bought, parsed, window_hours, strict)
 
 
 def _is_later(table: ir.Table) -> ir.BooleanColumn:
-    """Is it more than a look that can only be a first step? About one action in ten, and the only ones to follow up."""
+    """Is it more than a look that can only be a first step?"""
     return (table.behavior != "pv") | (table.step_number >= 2)
 
 
-def _looks(counted: ir.Table, looking_is_a_step: bool) -> ir.Table:
-    """The rows with nothing but looks: how far they got is known without following them."""
-    rows = counted.filter(~counted.later)
-    taken = {n: ibis.literal(int(looking_is_a_step and not n.endswith("_ends"))) for n in _step_columns()}
-    nothing = {c: ibis.null("int64") for c in (*(f"first_{b}" for b in BEHAVIORS[1:]), *AFTER)}
-    none = dict.fromkeys((*BEHAVIORS[1:], "buy_unseen"), ibis.literal(0))
-    return _in_order(rows.mutate(**taken, **nothing, **none))
+def _looks(table: ir.Table, *, unit: str) -> ir.Table:
+    """One row a unit: number and first second of its views, its first second and day; `later`: was there more?"""
+    viewed = {"pv": table.count(where=table.behavior == "pv"), "first_pv": _first_second(table, "pv")}
+    first = {"first_at": table.timestamp.min(), "day": table.day.min(), "later": _is_later(table).max()}
+    extra = {"category_id": table.category_id.min()} if unit == "user-item" else {}
+    return table.group_by(UNITS[unit]).agg(**viewed, **first, **extra)
 
 
-def _more(counted: ir.Table, climbed: ir.Table, looking_is_a_step: bool) -> ir.Table:
-    """The other rows: what was counted of them, and how far they climbed; at least to the first step with a look."""
-    rows = counted.filter(counted.later).inner_join(climbed, ROW)
-    if looking_is_a_step:
-        looked = ibis.ifelse(rows.pv > 0, 1, 0)
-        rows = rows.mutate(**{name: ibis.greatest(rows[name], looked) for name in STEPS.values()})
-    return _in_order(rows)
-
-
-def _climbed(later: ir.Table) -> ir.Table:
+def _followed(later: ir.Table) -> ir.Table:
     """One row a user, visit, item and day with later actions: their deepest steps, and when they were."""
-    deepest = {name: later[name].max() for name in _step_columns()}
     counts = {b: later.count(where=later.behavior == b) for b in BEHAVIORS[1:]}
     firsts = {f"first_{b}": _first_second(later, b) for b in BEHAVIORS[1:]}
+    deepest = {f"{name}{end}": later[f"{name}{end}"].max() for name in STEPS.values() for end in ("", "_ends")}
     bought = later.behavior == "buy"
     after = {
         "item_buy_after_view": later.timestamp.min(where=bought & later.item_seen),
         "user_buy_after_view": later.timestamp.min(where=bought & later.user_seen),
         "buy_unseen": (bought & ~later.item_seen).sum(),
     }
-    return later.group_by(ROW).agg(**counts, **deepest, **firsts, **after)
+    return later.group_by("user_id", "visit", "item_id", "day").agg(**counts, **firsts, **deepest, **after)
 
 
 def _first_second(table: ir.Table, behavior: str) -> ir.IntegerScalar:
     return table.timestamp.min(where=table.behavior == behavior)
 
 
-def _step_columns() -> list[str]:
-    return [f"{name}{end}" for name in STEPS.values() for end in ("", "_ends")]
+def _together(looks: ir.Table, followed: ir.Table, *, unit: str, looking_is_a_step: bool) -> ir.Table:
+    """One row a unit: those with nothing but looks, and the others with what was found by following them."""
+    far = hold(in_parts(partial(_far, unit=unit, looking_is_a_step=looking_is_a_step), looks, followed))
+    near = looks.filter(~looks.later)
+    known: dict[str, ir.Value] = dict.fromkeys(BEHAVIORS[1:], ibis.literal(0))
+    for name in LEVELS[unit]:
+        known[name] = ibis.literal(int(looking_is_a_step)) if name in STEPS.values() else ibis.null("int64")
+    known |= {f"{name}_ends": ibis.literal(0) for name in LEVELS[unit] if name in STEPS.values()}
+    known |= {f"first_{b}": ibis.null("int64") for b in BEHAVIORS[1:]}
+    return ibis.union(_in_order(near.mutate(**known), unit), far)
 
 
-def _in_order(table: ir.Table) -> ir.Table:
-    """The columns of `Journeys.table`, whole numbers, in one order, so that two such tables can be put together."""
-    whole = [*BEHAVIORS, *(f"first_{b}" for b in BEHAVIORS), "first_at", *_step_columns(), *AFTER, "buy_unseen"]
-    return table.select(*ROW, **{c: table[c].cast("int64") for c in whole})
-
-
-def _seen_pairs(counted: ir.Table) -> ir.Table:
-    """`_counted` by user and item alone."""
-    firsts = {name: counted[name].min() for name in ("category_id", "day", "first_at", "first_pv")}
-    return counted.group_by(PAIR).agg(pv=counted.pv.sum().cast("int32"), later=counted.later.max(), **firsts)
-
-
-def _looked_at_pairs(seen: ir.Table, looking_is_a_step: bool) -> ir.Table:
-    """The user-items with nothing but looks."""
-    seen = seen.filter(~seen.later)
-    nothing = {c: ibis.null("int64") for c in (*(f"first_{b}" for b in BEHAVIORS[1:]), "buy_after_view")}
-    none = dict.fromkeys(BEHAVIORS[1:], ibis.literal(0))
-    return _pair_order(seen.mutate(step=ibis.literal(int(looking_is_a_step)), ends=ibis.literal(0), **nothing, **none))
-
-
-def _followed_pairs(seen: ir.Table, rows: ir.Table, looking_is_a_step: bool) -> ir.Table:
-    """The other user-items: looks from `seen`, all else from the rows that were followed."""
-    sums = {b: rows[b].sum() for b in BEHAVIORS[1:]}
-    firsts = {f"first_{b}": rows[f"first_{b}"].min() for b in BEHAVIORS[1:]}
-    far = {
-        "step": rows.item_step.max(),
-        "ends": rows.item_step_ends.max(),
-        "buy_after_view": rows.item_buy_after_view.min(),
-    }
-    pairs = seen.filter(seen.later).inner_join(rows.group_by(PAIR).agg(**sums, **firsts, **far), PAIR)
+def _far(looks: ir.Table, followed: ir.Table, *, unit: str, looking_is_a_step: bool) -> ir.Table:
+    """One row a unit with more than looks; a look is at least the first step, where looking is one."""
+    names = [name for name in LEVELS[unit] if name in STEPS.values()]
+    sums = {b: followed[b].sum() for b in BEHAVIORS[1:]}
+    firsts = {c: followed[c].min() for c in (*(f"first_{b}" for b in BEHAVIORS[1:]), LEVELS[unit][-1])}
+    deepest = {f"{name}{end}": followed[f"{name}{end}"].max() for name in names for end in ("", "_ends")}
+    rows = looks.filter(looks.later)
+    rows = rows.inner_join(followed.group_by(UNITS[unit]).agg(**sums, **firsts, **deepest), UNITS[unit])
     if looking_is_a_step:
-        pairs = pairs.mutate(step=ibis.greatest(pairs.step, ibis.ifelse(pairs.pv > 0, 1, 0)))
-    return _pair_order(pairs)
+        looked = ibis.ifelse(rows.pv > 0, 1, 0)
+        rows = rows.mutate(**{name: ibis.greatest(rows[name], looked) for name in names})
+    return _in_order(rows, unit)
 
 
-def _pair_order(pairs: ir.Table) -> ir.Table:
-    """The columns of `Journeys.pairs` in one order."""
-    small = dict.fromkeys(BEHAVIORS, "int32") | {"step": "int8", "ends": "int8"}
-    times = (*(f"first_{b}" for b in BEHAVIORS), "first_at", "buy_after_view")
-    cast = {c: pairs[c].cast(kind) for c, kind in (small | dict.fromkeys(times, "int64")).items()}
-    return pairs.select(*PAIR, "category_id", "day", **cast)
+def _in_order(table: ir.Table, unit: str) -> ir.Table:
+    """The columns of `Journeys` in one order and of one kind, so that two such tables can be put together."""
+    kinds = dict.fromkeys(BEHAVIORS, "int32")
+    kinds |= dict.fromkeys((*(f"first_{b}" for b in BEHAVIORS), "first_at", LEVELS[unit][-1]), "int64")
+    kinds |= {f"{name}{end}": "int8" for name in LEVELS[unit] if name in STEPS.values() for end in ("", "_ends")}
+    extra = ["category_id"] if unit == "user-item" else []
+    return table.select(*UNITS[unit], "day", *extra, **{c: table[c].cast(kind) for c, kind in kinds.items()})
+
+
+def _bought(table: ir.Table, followed: ir.Table) -> ir.Table:
+    """One row a user, item and day with a purchase: its purchases, those without a view before, and its views."""
+    sums = {"buy": followed.buy.sum(), "buy_unseen": followed.buy_unseen.sum()}
+    bought = followed.filter(followed.buy > 0).group_by("user_id", "item_id", "day").agg(**sums)
+    views = table.filter(table.behavior == "pv").semi_join(bought, ["user_id", "item_id", "day"])
+    views = views.group_by("user_id", "item_id", "day").agg(pv=views.count())
+    both = bought.left_join(views, ["user_id", "item_id", "day"])
+    return both.select("user_id", "item_id", "day", "buy", "buy_unseen", pv=both.pv.fill_null(0))
 
 
 def _strict_climb(table: ir.Table, _: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
@@ -343,35 +331,36 @@ def _strict_climb(table: ir.Table, _: ir.Table, steps: tuple[tuple[str, ...], ..
     return table.mutate(**{name: last.notnull() for name, last in seen.items()}).filter(_is_later)
 
 
-def _climb(table: ir.Table, counted: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
+def _climb(table: ir.Table, pairs: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
     """The same for steps between which other events may lie, on few rows: these windows are what a funnel costs.
 
     Only one order is made of all events: for the user's latest first step. The item's is asked for only where more was
     done with the item than looked at it, and the higher steps look at the later actions alone. A visit needs no order
     of its own: the user's latest start belongs to the visit exactly when it is not before the visit's first second.
     """
-    first, view = _first_and_view(table)
     began = ibis.ifelse(table.begins == 1, table.timestamp, None)
+    start, seen = _latest_first_and_view(table, steps, SO_FAR)
     table = table.select(
-        *ROW, "timestamp", "behavior", "step_number", began=latest(began, SO_FAR),
-        user_seen=latest(view, SO_FAR).notnull(), start_user_step=latest(first, SO_FAR),
+        "user_id", "visit", "item_id", "day", "timestamp", "behavior", "step_number",
+        began=latest(began, SO_FAR), start_user_step=start, user_seen=seen,
     )  # fmt: skip
-    pairs = counted.filter(counted.later).select("user_id", "item_id").distinct()
-    table = table.semi_join(pairs, ["user_id", "item_id"])
-    first, view = _first_and_view(table)
+    table = table.semi_join(pairs, UNITS["user-item"])
+    start, seen = _latest_first_and_view(table, steps, SO_FAR_ITEM)
     table = table.mutate(
-        item_seen=latest(view, SO_FAR_ITEM).notnull(), start_item_step=latest(first, SO_FAR_ITEM),
-        start_visit_step=table.start_user_step, **{n: (table.step_number == 1).cast("int64") for n in STEPS.values()},
+        item_seen=seen, start_item_step=start, start_visit_step=table.start_user_step,
+        **{n: (table.step_number == 1).cast("int8") for n in STEPS.values()},
     )  # fmt: skip
     return _higher_steps(table.filter(_is_later), len(steps), seconds)
 
 
-def _first_and_view(table: ir.Table) -> tuple[ir.IntegerColumn, ir.IntegerColumn]:
-    """The second of each action that is a first step, and of each view."""
-    return (
-        ibis.ifelse(table.step_number == 1, table.timestamp, None),
-        ibis.ifelse(table.behavior == "pv", table.timestamp, None),
-    )
+def _latest_first_and_view(
+    table: ir.Table, steps: tuple[tuple[str, ...], ...], so_far: object
+) -> tuple[ir.IntegerColumn, ir.BooleanColumn]:
+    """The second of the latest action that is a first step, and whether there was a view."""
+    start = latest(ibis.ifelse(table.step_number == 1, table.timestamp, None), so_far)
+    if steps[0] == ("pv",):
+        return start, start.notnull()
+    return start, latest(ibis.ifelse(table.behavior == "pv", table.timestamp, None), so_far).notnull()
 
 
 def _higher_steps(table: ir.Table, last: int, seconds: float) -> ir.Table:
@@ -382,9 +371,9 @@ def _higher_steps(table: ir.Table, last: int, seconds: float) -> ir.Table:
         starts = {name: table[f"start_{name}"] for name in STEPS.values()}
         starts["visit_step"] = ibis.ifelse(here >= table.began, here, None)
         in_time = {name: (table.timestamp - start <= seconds).fill_null(False) for name, start in starts.items()}
-        more = {n: ibis.ifelse((table.step_number == k) & in_time[n], k, table[n]).cast("int64") for n in starts}
+        more = {n: ibis.ifelse((table.step_number == k) & in_time[n], k, table[n]).cast("int8") for n in starts}
         if k == 2:
-            more |= {f"{n}_ends": ((table.step_number == last) & in_time[n]).cast("int64") for n in starts}
+            more |= {f"{n}_ends": ((table.step_number == last) & in_time[n]).cast("int8") for n in starts}
         if k < last:
             own = {n: ibis.ifelse((table.step_number == k) & in_time[n], start, None) for n, start in starts.items()}
             more |= {f"start_{n}": latest(start, spans[n]) for n, start in own.items()}
@@ -393,37 +382,34 @@ def _higher_steps(table: ir.Table, last: int, seconds: float) -> ir.Table:
 
 
 def _units(journeys: Journeys, unit: str, *, by: str | None = None, categories: int = 8) -> ir.Table:
-    """One row a unit: counts, deepest step, ends, and its segment."""
+    """One row a unit: counts, deepest step, ends, the first purchase after a view, and its segment."""
     check_choice("unit", unit, list(UNITS))
-    grouped = journeys.pairs if unit == "user-item" else _grouped(journeys.table, unit)
+    level, table = ("user-item", journeys.pairs) if unit == "user-item" else ("visit", journeys.visits)
+    names = {"step": STEPS[unit], "ends": f"{STEPS[unit]}_ends", "buy_after_view": LEVELS[level][-1]}
+    units = _by_user(table, names) if unit == "user" else table.rename(names)
     if by is None:
-        return grouped.mutate(segment=ibis.literal(0))
+        return units.mutate(segment=ibis.literal(0))
     check_choice("by", by, SEGMENTS[unit])
-    return _add_segment(journeys, grouped, by, categories)
+    return _add_segment(journeys, units, by, categories)
 
 
-def _grouped(table: ir.Table, unit: str) -> ir.Table:
-    """The rows of `Journeys.table` by user or visit; `buy_after_view`: the first purchase after any view."""
-    name = STEPS[unit]
-    counts = {b: table[b].sum() for b in BEHAVIORS}
-    firsts = {c: table[c].min() for c in (*(f"first_{b}" for b in BEHAVIORS), "first_at", "day")}
-    return table.group_by(UNITS[unit]).agg(
-        step=table[name].max(), ends=table[f"{name}_ends"].max(), buy_after_view=table.user_buy_after_view.min(),
-        **counts, **firsts,
-    )  # fmt: skip
+def _by_user(visits: ir.Table, names: dict[str, str]) -> ir.Table:
+    sums = {b: visits[b].sum() for b in BEHAVIORS}
+    firsts = {c: visits[c].min() for c in (*(f"first_{b}" for b in BEHAVIORS), "first_at", "day")}
+    deepest = {name: visits[column].max() for name, column in names.items() if name != "buy_after_view"}
+    after = visits[names["buy_after_view"]].min()
+    return visits.group_by("user_id").agg(buy_after_view=after, **sums, **firsts, **deepest)
 
 
 def _add_segment(journeys: Journeys, units: ir.Table, by: str, categories: int) -> ir.Table:
     if by == "first weekday":
         return units.mutate(segment=units.day.day_of_week.index().cast("int64"))
-    table = journeys.table
     if by == "category":
-        best = table.group_by("category_id").agg(pv=table.pv.sum()).order_by([ibis.desc("pv"), "category_id"])
-        ids = best.limit(categories).execute()["category_id"].tolist()
+        ids = list(segment_names(journeys, by, categories=categories).values())
         places = [(c, i) for i, c in enumerate(ids)]
         return units.mutate(segment=units.category_id.cases(*places, else_=len(ids)).cast("int64"))
-    actions = sum(table[b] for b in BEHAVIORS)
-    people = table.group_by("user_id").agg(actions=actions.sum())
+    visits = journeys.visits
+    people = visits.group_by("user_id").agg(actions=sum(visits[b] for b in BEHAVIORS).sum())
     median = float(people.actions.median().execute() or 0)
     heavy = people.select("user_id", segment=(people.actions > median).cast("int64"))
     return units.join(heavy, "user_id")
@@ -435,7 +421,7 @@ def segment_names(journeys: Journeys, by: str, *, categories: int = 8) -> dict[i
         return dict(enumerate(WEEKDAYS))
     if by == "activity":
         return {0: "light users", 1: "heavy users"}
-    table = journeys.table
+    table = journeys.pairs
     best = table.group_by("category_id").agg(pv=table.pv.sum()).order_by([ibis.desc("pv"), "category_id"])
     return dict(enumerate(best.limit(categories).execute()["category_id"]))
 
@@ -596,25 +582,21 @@ def definitions(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
 
 
 def _event_row(journeys: Journeys) -> dict:
-    table, steps = journeys.table, journeys.steps
+    table, steps = journeys.visits, journeys.steps
     base, last = (sum(table[b] for b in step) for step in (steps[0], steps[-1]))
-    return {"unit": "event", "rule": "last step / first step", **_sums(_by_user(table, [(base, last)]))[0]}
+    return {"unit": "event", "rule": "last step / first step", **_sums(table, [(base, last)])[0]}
 
 
 def _rule_rows(journeys: Journeys, unit: str) -> list[dict]:
     """One dict a rule: base, converted, and the sums over users that the interval by users needs."""
-    rows = journeys.pairs if unit == "user-item" else journeys.table
-
-    def people(rows: ir.Table) -> ir.Table:
-        units = rows if unit == "user-item" else _grouped(rows, unit)
-        return _by_user(units, _based_and_converted(units, journeys.steps))
-
     hours = f"{journeys.window_hours:g} h"
     rules = (
         "last step / all (open)", "first and last, any order", f"first then last, in {hours}",
         "all steps, any order", f"all steps in order, in {hours}",
     )  # fmt: skip
-    return [{"unit": unit, "rule": rule, **r} for rule, r in zip(rules, _sums(in_parts(people, rows)), strict=True)]
+    units = _units(journeys, unit)
+    found = _sums(units, _based_and_converted(units, journeys.steps))
+    return [{"unit": unit, "rule": rule, **row} for rule, row in zip(rules, found, strict=True)]
 
 
 def _based_and_converted(units: ir.Table, steps: tuple[tuple[str, ...], ...]) -> list[tuple[ir.Column, ir.Column]]:
@@ -629,16 +611,12 @@ def _based_and_converted(units: ir.Table, steps: tuple[tuple[str, ...], ...]) ->
     ]  # fmt: skip
 
 
-def _by_user(units: ir.Table, pairs: list[tuple[ir.Column, ir.Column]]) -> ir.Table:
-    """One row a user: for each pair the sums x0, y0, x1, … of what is in the base and of what converted."""
+def _sums(table: ir.Table, pairs: list[tuple[ir.Column, ir.Column]]) -> list[dict[str, int]]:
+    """Sums, and sums of products over users, of each pair: x in the base, y converted."""
     named = {f"{c}{k}": column.sum() for k, pair in enumerate(pairs) for c, column in zip("xy", pair, strict=True)}
-    return units.group_by("user_id").agg(**named)
-
-
-def _sums(people: ir.Table) -> list[dict[str, int]]:
-    """Sums, and sums of products over users, of each pair of `_by_user`."""
-    wanted, count = {}, len(people.columns) // 2
-    for k in range(count):
+    people = table.group_by("user_id").agg(**named)
+    wanted = {}
+    for k in range(len(pairs)):
         x, y = people[f"x{k}"], people[f"y{k}"]
         products = {
             "base": x, "converted": y, "xx": x * x, "xy": x * y, "yy": y * y, "users": (x + y > 0).cast("int64"),
@@ -646,7 +624,7 @@ def _sums(people: ir.Table) -> list[dict[str, int]]:
         wanted |= {f"{name}{k}": column.sum() for name, column in products.items()}
     found = people.agg(**wanted).execute().iloc[0].fillna(0)
     names = ("base", "converted", "xx", "xy", "yy", "users")
-    return [{name: int(found[f"{name}{k}"]) for name in names} for k in range(count)]
+    return [{name: int(found[f"{name}{k}"]) for name in names} for k in range(len(pairs))]
 
 
 def compare_segments(table: pd.DataFrame, *, first: str, second: str, level: float = 0.95) -> Estimate:
@@ -724,14 +702,10 @@ def unseen(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
         purchased user-items a day (without a view on the *same day*), and buyers without any view at or before their
         first purchase.
     """
-    table, people = journeys.table, _units(journeys, "user")
-    pair, people = journeys.pairs.filter(journeys.pairs.buy > 0), people.filter(people.buy > 0)
-    # only what was ever bought by the user is asked for
-    near = table.semi_join(pair, ["user_id", "item_id"])
-    daily = near.group_by(["user_id", "item_id", "day"]).agg(buy=near.buy.sum(), pv=near.pv.sum())
-    daily = daily.filter(daily.buy > 0)
+    daily, pair, people = journeys.bought, journeys.pairs, _units(journeys, "user")
+    pair, people = pair.filter(pair.buy > 0), people.filter(people.buy > 0)
     counts = [
-        ("purchase rows, no view of the item before", table.agg(x=table.buy_unseen.sum(), n=table.buy.sum())),
+        ("purchase rows, no view of the item before", daily.agg(x=daily.buy_unseen.sum(), n=daily.buy.sum())),
         ("user-items, no view before the first purchase", _late_view(pair)),
         ("user-items a day, no view of the item that day", daily.agg(x=(daily.pv == 0).sum(), n=daily.count())),
         ("buyers, no view of anything before the first purchase", _late_view(people)),
@@ -756,7 +730,7 @@ def unseen_by_day(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
     DataFrame
         `day, buy, without_view, unseen_rate` with its Wilson interval, in order of the days that have a purchase.
     """
-    table = journeys.table
+    table = journeys.bought
     found = table.group_by("day").agg(buy=table.buy.sum(), without_view=table.buy_unseen.sum()).execute()
     found = found[found.buy > 0].assign(day=lambda t: pd.to_datetime(t.day)).sort_values("day", ignore_index=True)
     if found.empty:
