@@ -436,6 +436,8 @@ def test_a_picture_of_the_last_cohorts_and_as_many_columns():
     assert list(whole.columns) == [1, 2, 3, 4, 5] and len(whole) == 5
     assert list(last.columns) == [0, 1] and list(last.index) == ["2017-07-02 (3)", "2017-07-03 (3)"]
     assert list(few.columns) == [2, 3] and list(few.index) == ["2017-06-30 (3)", "2017-07-01 (3)"]
+    early = retention.triangle(back(log_of([(u, d) for u in range(2) for d in range(u, 6)]), days=6), period="day")
+    assert list(retention.wide(early, rows=2).columns) == [1, 2] and len(retention.wide(early, rows=2)) == 2
     assert retention.wide(table, value="returned", from_k=5).to_numpy().tolist() == [[3]]
     assert retention.at_age(table, k=2, rows=3).name.tolist() == [f"2017-{d} (3)" for d in ("06-29", "06-30", "07-01")]
     assert "no cohort of enough users" in retention.at_age(table, k=6).attrs["reason"]
