@@ -9,10 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import settings
 
 from helpers import study as study_module
 
 ROOT = Path(__file__).resolve().parent.parent
+settings.register_profile("unhurried", deadline=None)  # on a busy machine an example may take any time
+settings.load_profile("unhurried")
 collect_ignore = ["benchmarks/contenders/frames.py"]  # runs under an interpreter of its own, which has Polars
 
 
