@@ -145,13 +145,13 @@ def hold(table: ir.Table) -> ir.Table:
     What is built on the result does not read the files again: this is how a notebook gets by with one or two passes
     over the events. The rows live in the engine, within its memory limit and spill folder, never in pandas.
     """
+    if _is_held(table):
+        return table
     backend = ibis.get_backend(table)
     if backend.name == "pyspark":
         from helpers.engine_spark import held
 
         return held(table)
-    if _is_held(table):
-        return table
     name = ibis.util.gen_name(HELD)
     if not _is_large(backend):
         return backend.create_table(name, table, temp=True)
