@@ -12,7 +12,7 @@ import pytest
 
 from tests.benchmarks import page
 from tests.benchmarks.contenders import plain
-from tests.benchmarks.measure import ROOT
+from tests.benchmarks.measure import ROOT, Failed, measure
 
 ONE = {"cpu": 2.0, "wall": 1.0, "megabytes": 100.0, "runs": 1}
 HAND = {
@@ -100,3 +100,10 @@ def test_a_program_that_fails_is_told_with_its_last_words(tmp_path):
 
     with pytest.raises(Failed, match="no such luck"):
         measure(["python", "-c", "raise SystemExit('no such luck')"], cache=tmp_path, log=tmp_path / "log")
+
+
+def test_a_cap_ends_what_takes_more_memory(tmp_path):
+    files = {"cache": tmp_path / "cache", "log": tmp_path / "log"}
+    assert measure(["python", "-c", "x = b'x' * 10**6"], cap=0.5, **files).cpu > 0
+    with pytest.raises(Failed):
+        measure(["python", "-c", "x = b'x' * 10**9"], cap=0.5, **files)

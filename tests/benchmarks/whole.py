@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
@@ -100,11 +101,8 @@ def take_in(study_file: Path) -> dict[str, Any]:
 
 def alone(work: Callable[..., dict[str, Any]], *given: object) -> dict[str, Any]:
     """What `work` gives, done in a process of its own, forked from this one as the runner forks its kernels."""
-    with get_context("fork").Pool(1) as process:
-        found = process.apply(work, given)
-        process.close()
-        process.join()  # so that its seconds and its memory are counted
-    return found
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as process:
+        return process.submit(work, *given).result()
 
 
 def main() -> None:
