@@ -32,6 +32,8 @@ LARGE = 250_000_000
 half as much work again, and work within users is done for some users after the others."""
 PART = 4_000_000
 """Events of the users that are worked on together in a large log."""
+CONTAINERS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where Linux says how much memory a container may take: control groups of version 2 and 1."""
 HELD = "held"
 STARTS = "starts"
 
@@ -65,8 +67,7 @@ def _duckdb(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
     folders = sorted({str(CACHE), str(spill), *places, *map(glob.escape, places)})
     if sum(map(_stored, files.values())) > LARGE:
         con.con.execute(f"ATTACH ':memory:' AS {HELD} (COMPRESS)")
-        if "events" in files:
-            con.create_table(STARTS, ibis.memtable(_starts(files["events"])), database=(HELD, "main"))
+        con.create_table(STARTS, ibis.memtable(_starts(files.get("events"))), database=(HELD, "main"))
     con.con.execute("SET preserve_insertion_order = false")
     con.con.execute("SET allowed_directories = $1", [folders])
     con.con.execute("SET enable_external_access = false")
@@ -75,8 +76,10 @@ def _duckdb(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
     return {name: con.read_parquet(glob.escape(str(file)), table_name=name) for name, file in files.items()}
 
 
-def _starts(events: Path) -> pa.Table:
+def _starts(events: Path | None) -> pa.Table:
     """The first user of each part but the first one: intake stores events by user, so a part is a piece of the file."""
+    if events is None:
+        return pa.table({"user_id": pa.array([], pa.int64())})
     stored = pq.ParquetFile(events)
     column = stored.schema_arrow.names.index("user_id")
     rows, users = 0, []
@@ -133,9 +136,9 @@ def machine_memory() -> int:
     limits = [8_000_000_000]
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    container = Path("/sys/fs/cgroup/memory.max")
-    if container.is_file() and (text := container.read_text().strip()).isdigit():
-        limits.append(int(text))
+    for container in CONTAINERS:
+        if container.is_file() and (text := container.read_text().strip()).isdigit():
+            limits.append(int(text))
     return min(limits)
 
 
@@ -197,9 +200,8 @@ def _some_users(table: ir.Table, low: object, high: object) -> ir.Table:
     """The rows of the users from `low` on, before `high`; those without a user belong to the first part."""
     if low is None:
         return table.filter((table.user_id < high) | table.user_id.isnull())
-    return (
-        table.filter(table.user_id >= low) if high is None else table.filter(table.user_id >= low, table.user_id < high)
-    )
+    table = table.filter(table.user_id >= low)
+    return table if high is None else table.filter(table.user_id < high)
 
 
 def _keep(backend: ibis.BaseBackend, name: str, parts: Iterable[ir.Table]) -> ir.Table:

@@ -84,6 +84,13 @@ def test_what_does_not_fit_goes_where_the_runner_says(monkeypatch: pytest.Monkey
     assert seen == [str(tmp_path / "spill")]
 
 
+def test_a_container_has_what_it_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "new").write_text("max\n")
+    (tmp_path / "old").write_text("300000000\n")
+    monkeypatch.setattr("helpers.engine.CONTAINERS", (tmp_path / "new", tmp_path / "none", tmp_path / "old"))
+    assert machine_memory() == 300_000_000
+
+
 def test_this_machine_has_memory() -> None:
     assert machine_memory() > 10**8
 
@@ -238,6 +245,13 @@ def test_each_part_sees_the_same_users_of_all_tables(large: ibis.Table) -> None:
 def test_what_is_held_is_not_held_again(large: ibis.Table) -> None:
     parts = in_parts(lambda some: some, large)
     assert hold(parts) is parts and parts.v.sum().execute() == 36
+
+
+def test_a_large_study_without_events_is_one_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pd.DataFrame({"user_id": [2, 1]}).to_parquet(tmp_path / "orders.parquet")
+    monkeypatch.setattr("helpers.engine.LARGE", 0)
+    orders = connect(Engine(), {"orders": tmp_path / "orders.parquet"})["orders"]
+    assert in_parts(lambda some: some, orders) is orders
 
 
 def test_a_small_log_is_one_part(events: ibis.Table) -> None:
