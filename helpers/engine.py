@@ -145,7 +145,7 @@ def machine_memory() -> int:
 def hold(table: ir.Table) -> ir.Table:
     """Compute an expression once and keep its rows for the rest of the session.
 
-    What is built on the result does not read the files again: this is how a notebook gets by with one or two passes
+    What is built on the result does not read the files again: this is how a notebook gets by with a few passes
     over the events. The rows live in the engine, within its memory limit and spill folder, never in pandas.
     """
     if _is_held(table):

@@ -44,7 +44,7 @@ def shop(study_file):
 
 MOST_SCANS = {"20_traffic": 2, "21_funnel": 4, "22_retention": 2, "23_paths": 2}
 """The funnel groups by visit, groups by user-item, follows what is more than a look, and looks up the days of
-purchases. One wide grouping in place of the first two would read the events once less, and costs more (docs/scale.md)."""
+purchases. One wide grouping in place of the first two reads the events once less, and costs more (docs/scale.md)."""
 
 
 @pytest.mark.notebooks
