@@ -117,6 +117,8 @@ class ParquetFile:
                 for i in groups
                 for batch in islice(self._batches(row_groups=[i]), 1)
             ]
+            if not parts:  # Arrow reads some damaged pages as the end of the rows
+                raise pa.ArrowInvalid("no row can be read, and the footer says that there are some")
         return pa.concat_tables(parts)
 
     def _batches(self, **some: Any) -> Iterator[pa.RecordBatch]:

@@ -30,6 +30,10 @@ def test_no_broken_parquet_file_is_silently_wrong(number, tmp_path):
     assert verdict.outcome in GOOD, verdict.fault
 
 
+def test_pages_that_arrow_takes_for_the_end_are_refused(tmp_path):
+    assert judge_parquet(10_000_524, tmp_path).outcome == "refused"
+
+
 @pytest.mark.parametrize("name", [n for n in WAYS if n != "lines_over_the_cap"])
 def test_quotes_and_long_lines_swallow_nothing(name, tmp_path):
     verdict = judge_large(name, Large(2000, 1), tmp_path)
