@@ -46,6 +46,11 @@ LEVELS = {
     "user-item": ("item_step", "item_buy_after_view"),
 }
 """Unit → what is known of it besides counts and first seconds."""
+LOOKS = {
+    "visit": ("user_id", "visit", "pv", "first_pv", "first_at", "day", "later"),
+    "user-item": ("user_id", "item_id", "category_id", "pv", "first_pv", "first_at", "day", "later"),
+}
+"""Unit → its columns in `_looks`."""
 SO_FAR_ITEM = ibis.window(group_by=["user_id", "item_id"], order_by="timestamp", range=(None, 0))
 ROUTES = ("cart and favourite", "cart only", "favourite only", "direct")
 
@@ -238,12 +243,12 @@ def journeys(
     def follow(log: ir.Table, pairs: ir.Table) -> ir.Table:
         return _followed(climb(log, pairs.filter(pairs.later), parsed, window_hours * 3600))
 
-    looks = {unit: hold(in_parts(partial(_looks, unit=unit), table)) for unit in LEVELS}
+    both = hold(in_parts(_looks, table))
+    looks = {unit: both.filter(both.unit == unit).select(*columns) for unit, columns in LOOKS.items()}
     followed = hold(in_parts(follow, table, looks["user-item"]))
     first = "pv" in parsed[0]
     whole = {unit: _together(looks[unit], followed, unit=unit, looking_is_a_step=first) for unit in LEVELS}
-    bought = hold(in_parts(_bought, table, followed))
-    return Journeys(whole["visit"], whole["user-item"], bought, parsed, window_hours, strict)
+    return Journeys(whole["visit"], whole["user-item"], _bought(followed), parsed, window_hours, strict)
 
 
 def _is_later(table: ir.Table) -> ir.BooleanColumn:
@@ -251,16 +256,21 @@ def _is_later(table: ir.Table) -> ir.BooleanColumn:
     return (table.behavior != "pv") | (table.step_number >= 2)
 
 
-def _looks(table: ir.Table, *, unit: str) -> ir.Table:
-    """One row a unit: number and first second of its views, its first second and day; `later`: was there more?"""
+def _looks(table: ir.Table) -> ir.Table:
+    """One row a visit and one a user-item: number and first second of its views, its first second and day; `later`: was
+    there more? Both in one table, so that they share one reading of the events."""
     viewed = {"pv": table.count(where=table.behavior == "pv"), "first_pv": _first_second(table, "pv")}
     first = {"first_at": table.timestamp.min(), "day": table.day.min(), "later": _is_later(table).max()}
-    extra = {"category_id": table.category_id.min()} if unit == "user-item" else {}
-    return table.group_by(UNITS[unit]).agg(**viewed, **first, **extra)
+    visits = table.group_by(UNITS["visit"]).agg(**viewed, **first)
+    pairs = table.group_by(UNITS["user-item"]).agg(category_id=table.category_id.min(), **viewed, **first)
+    nothing = {c: ibis.null(table[c].type()) for c in ("item_id", "category_id")}
+    visits = visits.mutate(unit=ibis.literal("visit"), **nothing)
+    pairs = pairs.mutate(unit=ibis.literal("user-item"), visit=ibis.null(table.visit.type()))
+    return ibis.union(visits, pairs.select(visits.columns))
 
 
 def _followed(later: ir.Table) -> ir.Table:
-    """One row a user, visit, item and day with later actions: their deepest steps, and when they were."""
+    """One row a user, visit, item and day with later actions: their steps, when they were, and the day's views."""
     counts = {b: later.count(where=later.behavior == b) for b in BEHAVIORS[1:]}
     firsts = {f"first_{b}": _first_second(later, b) for b in BEHAVIORS[1:]}
     deepest = {f"{name}{end}": later[f"{name}{end}"].max() for name in STEPS.values() for end in ("", "_ends")}
@@ -269,6 +279,7 @@ def _followed(later: ir.Table) -> ir.Table:
         "item_buy_after_view": later.timestamp.min(where=bought & later.item_seen),
         "user_buy_after_view": later.timestamp.min(where=bought & later.user_seen),
         "buy_unseen": (bought & ~later.item_seen).sum(),
+        "pv": later.day_views.max(),
     }
     return later.group_by("user_id", "visit", "item_id", "day").agg(**counts, **firsts, **deepest, **after)
 
@@ -312,14 +323,15 @@ def _in_order(table: ir.Table, unit: str) -> ir.Table:
     return table.select(*UNITS[unit], "day", *extra, **{c: table[c].cast(kind) for c, kind in kinds.items()})
 
 
-def _bought(table: ir.Table, followed: ir.Table) -> ir.Table:
+def _bought(followed: ir.Table) -> ir.Table:
     """One row a user, item and day with a purchase: its purchases, those without a view before, and its views."""
-    sums = {"buy": followed.buy.sum(), "buy_unseen": followed.buy_unseen.sum()}
-    bought = followed.filter(followed.buy > 0).group_by("user_id", "item_id", "day").agg(**sums)
-    views = table.filter(table.behavior == "pv").semi_join(bought, ["user_id", "item_id", "day"])
-    views = views.group_by("user_id", "item_id", "day").agg(pv=views.count())
-    both = bought.left_join(views, ["user_id", "item_id", "day"])
-    return both.select("user_id", "item_id", "day", "buy", "buy_unseen", pv=both.pv.fill_null(0))
+    sums = {"buy": followed.buy.sum(), "buy_unseen": followed.buy_unseen.sum(), "pv": followed.pv.max()}
+    return followed.filter(followed.buy > 0).group_by("user_id", "item_id", "day").agg(**sums)
+
+
+def _day_views(table: ir.Table) -> ir.IntegerColumn:
+    """The user's views of the item on the day of an action, before it and after it."""
+    return (table.behavior == "pv").sum().over(group_by=["user_id", "item_id", "day"])
 
 
 def _strict_climb(table: ir.Table, _: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
@@ -328,7 +340,8 @@ def _strict_climb(table: ir.Table, _: ir.Table, steps: tuple[tuple[str, ...], ..
         table = _chain(table, UNITS[unit], len(steps), seconds, strict=True, same_second=True, name=name)
     view = ibis.ifelse(table.behavior == "pv", table.timestamp, None)
     seen = {"item_seen": latest(view, SO_FAR_ITEM), "user_seen": latest(view, SO_FAR)}
-    return table.mutate(**{name: last.notnull() for name, last in seen.items()}).filter(_is_later)
+    flags = {name: last.notnull() for name, last in seen.items()}
+    return table.mutate(day_views=_day_views(table), **flags).filter(_is_later)
 
 
 def _climb(table: ir.Table, pairs: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
@@ -347,7 +360,7 @@ def _climb(table: ir.Table, pairs: ir.Table, steps: tuple[tuple[str, ...], ...],
     table = table.semi_join(pairs, UNITS["user-item"])
     start, seen = _latest_first_and_view(table, steps, SO_FAR_ITEM)
     table = table.mutate(
-        item_seen=seen, start_item_step=start, start_visit_step=table.start_user_step,
+        item_seen=seen, start_item_step=start, start_visit_step=table.start_user_step, day_views=_day_views(table),
         **{n: (table.step_number == 1).cast("int8") for n in STEPS.values()},
     )  # fmt: skip
     return _higher_steps(table.filter(_is_later), len(steps), seconds)

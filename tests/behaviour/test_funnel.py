@@ -404,12 +404,12 @@ def passes(request, monkeypatch):
     return held
 
 
-def test_each_pass_reads_the_events_at_most_once(passes):
+def test_two_passes_read_the_events_once_each(passes):
     plans = [t.get_backend().con.execute("EXPLAIN " + str(ibis.to_sql(t))).fetchall()[0][1] for t in passes]
-    # views by visit and by user-item; what is more than a look; the two put together; the views of what was bought
-    assert [plan.count("main.events") for plan in plans] == [1, 1, 1, 0, 0, 1]
+    # views by visit and by user-item; what is more than a look; the two put together, for visits and for user-items
+    assert [plan.count("main.events") for plan in plans] == [1, 1, 0, 0]
 
 
 def test_the_passes_can_be_written_for_spark(passes):
     queries = [ibis.to_sql(table, dialect="pyspark") for table in passes]
-    assert "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW" in queries[2]
+    assert "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW" in queries[1]
