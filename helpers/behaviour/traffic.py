@@ -126,7 +126,7 @@ def _by_thing(events: ir.Table) -> ir.Table:
     pairs = pairs.mutate(actions=sum(pairs[b] for b in BEHAVIORS))
     each = pairs.group_by(["user_id", "category_id"]).agg(**_sums(pairs))
     viewed = each.pv > 0
-    items = pairs.group_by("item_id").agg(users=pairs.user_id.nunique(), **_sums(pairs))
+    items = _users_once(pairs.group_by("item_id").agg(users=pairs.count(), lists=_lists(pairs), **_sums(pairs)), pairs)
     categories = each.group_by("category_id").agg(
         users=each.count(), viewers=viewed.sum(), buyers=(viewed & (each.buy > 0)).sum(), **_sums(each)
     )
@@ -136,6 +136,19 @@ def _by_thing(events: ir.Table) -> ir.Table:
     columns = ["unit", *UNITS.values(), *BEHAVIORS, "actions", "users", "viewers", "buyers"]
     both = (t.select(*columns[:3], **{c: t[c].cast("int64") for c in columns[3:]}) for t in (items, categories))
     return ibis.union(*both)
+
+
+def _lists(pairs: ir.Table) -> ir.BooleanScalar:
+    """Does an item stand in more than one category?"""
+    return pairs.category_id.min() < pairs.category_id.max()
+
+
+def _users_once(items: ir.Table, pairs: ir.Table) -> ir.Table:
+    """Users who met an item in several categories are one user each; only such items are looked through for them."""
+    again = pairs.semi_join(items.filter(items.lists), "item_id").group_by("item_id", "user_id").agg(more=ibis._.count() - 1)
+    again = again.group_by("item_id").agg(more=again.more.sum())
+    items = items.left_join(again, "item_id")
+    return items.mutate(users=items.users - items.more.fill_null(0))
 
 
 def _sums(table: ir.Table) -> dict[str, ir.IntegerScalar]:
