@@ -9,7 +9,7 @@ import glob
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import ibis
@@ -161,8 +161,8 @@ def hold(table: ir.Table) -> ir.Table:
     return _keep(backend, name, [table])
 
 
-def in_parts(build: Callable[..., ir.Table], *tables: ir.Table) -> ir.Table:
-    """`build(*tables)`; for a large log made for some users after the others, put together and held.
+def in_parts(build: Callable[..., ir.Table], table: ir.Table, *beside: ir.Table) -> ir.Table:
+    """`build(table, *beside)`; for a large log made for some users after the others, put together and held.
 
     So the groups and windows of a part fit into memory, and into the processor's cache, whatever the size of the log.
 
@@ -171,8 +171,9 @@ def in_parts(build: Callable[..., ir.Table], *tables: ir.Table) -> ir.Table:
     build : function
         From tables to one table. Each of its rows must come from one user alone; where it counts something over users,
         the caller adds up the rows of the parts.
-    tables : ibis Table
-        What it works on, all with `user_id`. It gets the rows of the same users of each.
+    table, beside : ibis Table
+        What it works on, all with `user_id`. It gets the rows of the same users of each. The tables beside the first
+        should be small: their part is copied, so that DuckDB sees at once which users a part has.
 
     Examples
     --------
@@ -181,13 +182,23 @@ def in_parts(build: Callable[..., ir.Table], *tables: ir.Table) -> ir.Table:
     >>> people.order_by("user_id").execute()["actions"].tolist()
     [2, 1]
     """
-    backend = ibis.get_backend(tables[0])
+    backend = ibis.get_backend(table)
     starts = _read_starts(backend)
     if not starts:
-        return build(*tables)
-    parts = zip([None, *starts], [*starts, None], strict=True)
-    made = (build(*(_some_users(t, low, high) for t in tables)) for low, high in parts)
-    return _keep(backend, ibis.util.gen_name(HELD), made)
+        return build(table, *beside)
+
+    def parts() -> Iterator[ir.Table]:
+        for low, high in zip([None, *starts], [*starts, None], strict=True):
+            names = [ibis.util.gen_name("part") for _ in beside]
+            copies = [
+                backend.create_table(name, _some_users(each, low, high), temp=True)
+                for name, each in zip(names, beside, strict=True)
+            ]
+            yield build(_some_users(table, low, high), *copies)
+            for name in names:
+                backend.con.execute(f'DROP TABLE "{name}"')
+
+    return _keep(backend, ibis.util.gen_name(HELD), parts())
 
 
 def _read_starts(backend: ibis.BaseBackend) -> list:

@@ -84,7 +84,7 @@ def sessions(events: ir.Table, *, session_minutes: float = 30, longest: int = 20
     check_positive("longest", longest)
     table = add_visits(events, session_minutes=session_minutes)
     visits = hold(in_parts(lambda some: _strings(some, longest), table))
-    unseen = in_parts(_unseen, visits, table)
+    unseen = in_parts(_unseen, table, visits.filter(visits.buys > 0).select("user_id", "visit", "bought"))
     return Paths(visits.drop("bought"), hold(unseen.agg(**{c: unseen[c].sum() for c in unseen.columns})), int(longest))
 
 
@@ -105,12 +105,12 @@ def _strings(table: ir.Table, longest: float) -> ir.Table:
     return visits.mutate(short=short)
 
 
-def _unseen(visits: ir.Table, table: ir.Table) -> ir.Table:
+def _unseen(table: ir.Table, visits: ir.Table) -> ir.Table:
     """All purchases, and those whose item the user had not viewed at or before that second: ever, in the visit.
 
     The second pass looks at the views of what a user bought alone; no window goes over all events.
     """
-    bought = visits.filter(visits.buys > 0).select("user_id", "visit", what=ibis._.bought.unnest())
+    bought = visits.select("user_id", "visit", what=ibis._.bought.unnest())
     bought = bought.select("user_id", "visit", item_id=bought.what.item_id, timestamp=bought.what.timestamp)
     bought = bought.group_by(["user_id", "item_id", "visit", "timestamp"]).agg(rows=ibis._.count())
     views = table.filter(table.behavior == "pv").semi_join(bought, ["user_id", "item_id"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -403,6 +403,8 @@ class _Writer:
         self._visits = Visits(contract.clock) if contract.visits else None
         self._writer = pq.ParquetWriter(path, self._schema(contract), **self._encodings(contract))
         self._waiting: list[pa.Table] = []
+        self._beside = ThreadPoolExecutor(1)
+        self._written: Future | None = None
 
     def _schema(self, contract: Table) -> pa.Schema:
         types = [(c.name, pa.string() if c.kind == "code" else self._rules.type_of(c)) for c in contract.columns]
@@ -422,15 +424,20 @@ class _Writer:
         }
 
     def add(self, table: pa.Table) -> None:
-        """Take the next rows in order."""
+        """Take the next rows in order; they are written while the caller makes the next ones."""
         self._waiting.append(self._finished(table))
         if sum(t.num_rows for t in self._waiting) >= ROW_GROUP:
             whole = pa.concat_tables(self._waiting)
             cut = whole.num_rows // ROW_GROUP * ROW_GROUP
-            for start in range(0, cut, ROW_GROUP):
-                self._writer.write_table(whole.slice(start, ROW_GROUP), ROW_GROUP)
             self._waiting = [whole.slice(cut)]
+            self._write(whole.slice(0, cut))
         self.rows += table.num_rows
+
+    def _write(self, table: pa.Table) -> None:
+        """Give rows to the writer's thread, when those before are on the disk."""
+        if self._written is not None:
+            self._written.result()
+        self._written = self._beside.submit(self._writer.write_table, table, ROW_GROUP)
 
     def _finished(self, table: pa.Table) -> pa.Table:
         columns = {}
@@ -447,7 +454,10 @@ class _Writer:
     def close(self) -> int:
         """Write the rest; the number of rows in the file."""
         rest = pa.concat_tables(self._waiting) if self._waiting else None
-        if rest is not None and rest.num_rows:
-            self._writer.write_table(rest, ROW_GROUP)
+        with self._beside:
+            if rest is not None and rest.num_rows:
+                self._write(rest)
+            if self._written is not None:
+                self._written.result()
         self._writer.close()
         return self.rows

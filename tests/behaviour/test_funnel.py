@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from random_logs import START, complete, crowd, crowds, doubled, head, relabelled, shuffled
 
-from helpers.behaviour import funnel
+from helpers.behaviour import funnel, funnel_steps, funnel_truth
 from helpers.behaviour.sessions import BehaviourError, add_visits
 from helpers.engine import as_table, hold
 
@@ -28,12 +28,12 @@ def log_of(rows: list) -> pd.DataFrame:
 
 
 def depth(log: pd.DataFrame, unit: str = "user", **options) -> dict:
-    found = funnel.deepest_step(as_table(log), unit=unit, **options).execute()
-    return found.set_index(funnel.UNITS[unit]).step.sort_index().to_dict()
+    found = funnel_steps.deepest_step(as_table(log), unit=unit, **options).execute()
+    return found.set_index(funnel_steps.UNITS[unit]).step.sort_index().to_dict()
 
 
-def journeys(log: pd.DataFrame, **options) -> funnel.Journeys:
-    return funnel.journeys(hold(as_table(log)), **options)
+def journeys(log: pd.DataFrame, **options) -> funnel_steps.Journeys:
+    return funnel_steps.journeys(hold(as_table(log)), **options)
 
 
 # The five users of the methods page ----------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def clocks(log: pd.DataFrame, unit: str) -> dict:
     """Unit → its actions, (second, behaviour), in plain lists."""
     found: dict = {}
     for row in with_visits(log, unit).to_dict("records"):
-        key = tuple(row[k] for k in funnel.UNITS[unit])
+        key = tuple(row[k] for k in funnel_steps.UNITS[unit])
         found.setdefault(key if len(key) > 1 else key[0], []).append((row["timestamp"], row["behavior"]))
     return found
 
@@ -128,7 +128,7 @@ def with_visits(log: pd.DataFrame, unit: str) -> pd.DataFrame:
 @settings(max_examples=5, deadline=None)
 @given(log=crowds())
 def test_depth_agrees_with_brute_force(log, unit, steps, hours, same_second):
-    parsed = funnel.parse_steps(steps)
+    parsed = funnel_steps.parse_steps(steps)
     window = int(hours * 3600)
     expected = {key: brute(actions, parsed, window, same_second) for key, actions in clocks(log, unit).items()}
     assert depth(log, unit, steps=steps, window_hours=hours, same_second=same_second) == expected
@@ -138,7 +138,7 @@ def test_depth_agrees_with_brute_force(log, unit, steps, hours, same_second):
 @settings(max_examples=5, deadline=None)
 @given(log=crowds())
 def test_strict_depth_agrees_with_brute_force(log, unit, steps, hours):
-    parsed = funnel.parse_steps(steps)
+    parsed = funnel_steps.parse_steps(steps)
     window = int(hours * 3600)
     expected = {key: brute_strict(actions, parsed, window) for key, actions in clocks(log, unit).items()}
     assert depth(log, unit, steps=steps, window_hours=hours, strict=True) == expected
@@ -148,7 +148,7 @@ def test_strict_depth_agrees_with_brute_force(log, unit, steps, hours):
 @given(crowds())
 def test_the_one_pass_agrees_with_the_single_funnels(log):
     found = journeys(log, steps="pv > cart > buy", window_hours=1)
-    for unit in funnel.UNITS:
+    for unit in funnel_steps.UNITS:
         steps = pd.Series(depth(log, unit, window_hours=1))
         table = funnel.funnel(found, unit=unit)
         assert table.units.tolist() == [(steps >= k).sum() for k in (1, 2, 3)]
@@ -156,14 +156,14 @@ def test_the_one_pass_agrees_with_the_single_funnels(log):
 
 
 def kinds(log: pd.DataFrame, unit: str) -> pd.Series:
-    return with_visits(log, unit).groupby(funnel.UNITS[unit]).behavior.agg(set)
+    return with_visits(log, unit).groupby(funnel_steps.UNITS[unit]).behavior.agg(set)
 
 
 @settings(max_examples=5, deadline=None)
 @given(crowds())
 def test_set_and_open_funnels_agree_with_pandas(log):
     found = journeys(log)
-    for unit in funnel.UNITS:
+    for unit in funnel_steps.UNITS:
         sets = kinds(log, unit)
         did = [sets.map(lambda s, w=w: bool(s & w)) for w in ({"pv"}, {"cart", "fav"}, {"buy"})]
         view, wish, buy = did
@@ -289,7 +289,7 @@ def test_a_longer_window_never_loses_anyone():
 
 def test_rules_are_nested():
     found = journeys(crowd(13))
-    for unit in funnel.UNITS:
+    for unit in funnel_steps.UNITS:
         ordered, closed, opened = (funnel.funnel(found, unit=unit, rule=r).units for r in ("ordered", "set", "open"))
         assert (ordered <= closed).all() and (closed <= opened).all()
 
@@ -336,15 +336,15 @@ def test_segments_are_compared_with_newcombe():
 
 
 def test_the_censored_curve_finds_the_truth_and_the_plain_share_does_not():
-    found = funnel.journeys(hold(funnel.simulated_log(users=20_000)))
+    found = funnel_steps.journeys(hold(funnel_truth.simulated_log(users=20_000)))
     row = funnel.time_to_convert(found, end=9 * 86_400 - 1, hours=[96], level=0.999).iloc[0]
-    assert row.bought_share_ci_low <= funnel.simulated_truth(96) <= row.bought_share_ci_high
+    assert row.bought_share_ci_low <= funnel_truth.simulated_truth(96) <= row.bought_share_ci_high
     assert row.bought_share_ci_high - row.bought_share_ci_low < 0.03
-    assert funnel.funnel(found, rule="open").of_all_rate.iloc[-1] < 0.9 * funnel.simulated_truth(10_000)
+    assert funnel.funnel(found, rule="open").of_all_rate.iloc[-1] < 0.9 * funnel_truth.simulated_truth(10_000)
 
 
 def test_the_intervals_of_the_curve_keep_their_promise():
-    table = funnel.curve_coverage([24, 96], runs=300, users=500)
+    table = funnel_truth.curve_coverage([24, 96], runs=300, users=500)
     assert table.covered_rate.between(0.92, 0.98).all()
     assert np.allclose(table.mean_share, table.truth_share, atol=0.004)
     assert (table.plain_share < 0.95 * table.truth_share).all()
@@ -377,7 +377,7 @@ def test_small_groups_are_hidden_in_every_table():
 @pytest.mark.parametrize("steps", ["pv", "pv > pv", "pv > click", "pv > cart+pv", ""])
 def test_impossible_steps_are_refused(steps):
     with pytest.raises(BehaviourError, match="steps"):
-        funnel.parse_steps(steps)
+        funnel_steps.parse_steps(steps)
 
 
 @pytest.mark.parametrize("option", [{"unit": "basket"}, {"window_hours": 0}, {"session_minutes": -1, "unit": "visit"}])
@@ -388,7 +388,7 @@ def test_impossible_options_are_refused(option):
 
 def test_journeys_alone_read_the_events():
     events = hold(as_table(crowd(2)))
-    found = funnel.journeys(events)
+    found = funnel_steps.journeys(events)
     events.get_backend().con.execute(f'DROP TABLE "{events.op().name}"')
     assert len(funnel.definitions(found)) == 16 and len(funnel.routes(found)) == 4
     assert not funnel.time_to_convert(found, end=END, by="activity").empty and len(funnel.unseen(found)) == 4
@@ -398,9 +398,9 @@ def test_journeys_alone_read_the_events():
 def passes(request, monkeypatch):
     """What is computed and held, one after the other, and a question about its plan."""
     held = []
-    monkeypatch.setattr(funnel, "hold", lambda table: held.append(table) or hold(table))
+    monkeypatch.setattr(funnel_steps, "hold", lambda table: held.append(table) or hold(table))
     events = ibis.duckdb.connect().create_table("events", as_table(crowd(2)))
-    funnel.journeys(events, strict=request.param)
+    funnel_steps.journeys(events, strict=request.param)
     return held
 
 

@@ -5,7 +5,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 from random_logs import START, WINDOW, crowd
 
-from helpers.behaviour import funnel, paths, traffic
+from helpers.behaviour import funnel, funnel_steps, paths, traffic, traffic_change
 from helpers.engine import connect
 from helpers.study import Engine
 
@@ -26,7 +26,7 @@ TRAFFIC = {
     "days": lambda v, c: traffic.by_day(v, window=WINDOW),
     "hours": lambda v, c: traffic.by_hour(v),
     "bounce": lambda v, c: traffic.bounce(v),
-    "periods": lambda v, c: traffic.period_segments(v, traffic.two_periods(WINDOW)),
+    "periods": lambda v, c: traffic_change.period_segments(v, traffic_change.two_periods(WINDOW)),
     "items": lambda v, c: traffic.top(c),
     "categories": lambda v, c: traffic.top(c, unit="category"),
     "conversion": lambda v, c: traffic.category_conversion(c, min_viewers=1),
@@ -62,7 +62,7 @@ def computed(make, logs):
 
 @pytest.fixture(scope="module")
 def journeys(logs):
-    return computed(funnel.journeys, logs)
+    return computed(funnel_steps.journeys, logs)
 
 
 @pytest.fixture(scope="module")

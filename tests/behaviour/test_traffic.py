@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from random_logs import START, WINDOW, complete, crowd, crowds, doubled, head, relabelled, shuffled
 
 from helpers import charts
-from helpers.behaviour import traffic
+from helpers.behaviour import traffic, traffic_change, traffic_truth
 from helpers.behaviour.sessions import BehaviourError
 from helpers.engine import as_table, hold
 
@@ -192,7 +192,7 @@ def test_a_thinned_curve_keeps_its_ends_and_stays_on_the_curve():
 def test_decomposition_by_hand():
     table = pd.DataFrame({"segment": ["a", "b"], "first_users": [10, 10], "second_users": [30, 10],
                           "first_value": [20, 40], "second_value": [60, 40]})  # fmt: skip
-    total = traffic.decompose(table).drop(columns="segment").sum()
+    total = traffic_change.decompose(table).drop(columns="segment").sum()
     # twice the user-days at unchanged intensity; the mix moves from 1/2 to 3/4 a: 20 · 3 → 40 · 2.5
     assert total["intensity"] == 0 and total["change"] == 40
     assert total["volume"] == pytest.approx(20 * (3 + 2.5) / 2)
@@ -208,7 +208,7 @@ def test_every_decomposition_adds_up(rows):
     table = pd.DataFrame(rows, columns=["first_users", "second_users", "first_value", "second_value"])
     table["first_value"] *= table.first_users > 0
     table["second_value"] *= table.second_users > 0
-    parts = traffic.decompose(table.assign(segment=range(len(table))))
+    parts = traffic_change.decompose(table.assign(segment=range(len(table))))
     by_row = parts[["volume", "mix", "intensity"]].sum(axis=1).astype(float)
     assert np.allclose(by_row, parts.change.astype(float), atol=1e-9)
     assert parts.empty == (table.first_users.sum() == 0 or table.second_users.sum() == 0)
@@ -216,8 +216,8 @@ def test_every_decomposition_adds_up(rows):
 
 def test_the_waterfall_goes_from_one_total_to_the_other():
     hours, _ = passes(crowd(4))
-    table = traffic.period_segments(hours, traffic.two_periods(WINDOW))
-    steps = traffic.waterfall_steps(table, traffic.decompose(table), names=("before", "after"))
+    table = traffic_change.period_segments(hours, traffic_change.two_periods(WINDOW))
+    steps = traffic_change.waterfall_steps(table, traffic_change.decompose(table), names=("before", "after"))
     assert steps["value"][:4].sum() == pytest.approx(steps["value"].iloc[-1])
     drawn = charts.waterfall(steps, label="step", value="value", total="total", title="", x_label="", y_label="views")
     assert f"before {steps['value'][0]:,.0f}" in drawn.alt and f"after {steps['value'].iloc[-1]:,.0f}" in drawn.alt
@@ -226,21 +226,21 @@ def test_the_waterfall_goes_from_one_total_to_the_other():
 def test_a_new_segment_is_mix_and_volume_not_intensity():
     table = pd.DataFrame({"segment": ["old", "new"], "first_users": [10, 0], "second_users": [10, 5],
                           "first_value": [30, 0], "second_value": [30, 25]})  # fmt: skip
-    assert traffic.decompose(table).intensity.tolist() == [0, 0]
+    assert traffic_change.decompose(table).intensity.tolist() == [0, 0]
 
 
 def test_a_value_without_users_is_refused():
     table = pd.DataFrame({"segment": [1], "first_users": [0], "second_users": [1], "first_value": [3],
                           "second_value": [1]})  # fmt: skip
     with pytest.raises(BehaviourError, match="a value but no users"):
-        traffic.decompose(table)
+        traffic_change.decompose(table)
 
 
-@pytest.mark.parametrize("by", traffic.SEGMENTS)
+@pytest.mark.parametrize("by", traffic_change.SEGMENTS)
 def test_segments_hold_all_views_of_their_periods(by):
     hours, _ = passes(crowd(4))
-    periods = traffic.two_periods(WINDOW)
-    table = traffic.period_segments(hours, periods, by=by)
+    periods = traffic_change.two_periods(WINDOW)
+    table = traffic_change.period_segments(hours, periods, by=by)
     days = traffic.by_day(hours, window=WINDOW).set_index("day").loc[[periods.start[0], periods.start[1]]]
     assert table[["first_value", "second_value"]].sum().tolist() == days.pv.tolist()
     assert table[["first_users", "second_users"]].sum().tolist() == days.users.tolist()
@@ -250,7 +250,7 @@ def test_segments_hold_all_views_of_their_periods(by):
                                                                  (4, 28, 2, 2), (2, 1, 1, 1)])  # fmt: skip
 def test_two_periods_fit_into_the_window(days, wished, length, shift):
     first = pd.Timestamp("2017-06-19")
-    table = traffic.two_periods((first, first + pd.Timedelta(days=days - 1)), days=wished)
+    table = traffic_change.two_periods((first, first + pd.Timedelta(days=days - 1)), days=wished)
     assert ((table.end - table.start).dt.days + 1).tolist() == [length, length]
     assert (table.start[1] - table.start[0]).days == shift and table.start[0] >= first
 
@@ -275,13 +275,13 @@ def test_the_outage_interval_covers_as_often_as_it_says():
     rng, covered = np.random.default_rng(5), []
     for _ in range(200):
         hours = planned(usual_log(rng, 9, 0.15))
-        covered.append(traffic.against_other_weeks(hours, day="2017-10-03", to_hour=12).covers(0.15))
+        covered.append(traffic_truth.against_other_weeks(hours, day="2017-10-03", to_hour=12).covers(0.15))
     assert 0.90 <= np.mean(covered) <= 0.99
 
 
 def test_planted_faults_need_a_truth():
     hours = planned(usual_log(np.random.default_rng(1), 9, 0.5))
-    assert traffic.planted_faults(hours, {}).attrs["reason"].startswith("these are not simulated")
+    assert traffic_truth.planted_faults(hours, {}).attrs["reason"].startswith("these are not simulated")
 
 
 # Degenerate logs and scans ------------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def test_one_view_is_enough_for_every_table():
     assert traffic.pareto(traffic.tail(items, value="buy")).empty
     assert traffic.quadrants(items).buy_share.isna().all()
     assert traffic.category_conversion(items).attrs["reason"] == "no category has 50 viewers"
-    assert traffic.two_periods((WINDOW[0], WINDOW[0])).empty
+    assert traffic_change.two_periods((WINDOW[0], WINDOW[0])).empty
 
 
 def test_small_groups_are_hidden_in_every_table():
@@ -313,7 +313,7 @@ def test_the_two_passes_are_the_only_scans_of_the_events():
     events.get_backend().con.execute(f'DROP TABLE "{events.op().name}"')
     # the source is gone: whatever still computes reads the held results
     assert len(traffic.overview(hours, items)) == 11 and len(traffic.bounce(hours)) == 6
-    assert not traffic.period_segments(hours, traffic.two_periods(WINDOW)).empty
+    assert not traffic_change.period_segments(hours, traffic_change.two_periods(WINDOW)).empty
     assert not traffic.tail(items).empty and not traffic.quadrants(items).empty
 
 

@@ -23,7 +23,7 @@ import yaml
 
 from helpers import engine, facts
 from helpers import study as study_module
-from helpers.behaviour import early_warning, funnel, paths, retention, traffic
+from helpers.behaviour import early_warning, funnel, funnel_steps, paths, retention, traffic
 from helpers.intake import data_quality, ingest
 from helpers.simulate import ShopSettings, make_shop
 from helpers.study import Engine, Study, load_study
@@ -46,7 +46,7 @@ PASSES: dict[str, Callable[[ir.Table], object]] = {
     "10": data_quality.behaviour_mix,
     "20": lambda events: traffic.by_hour(traffic.visits(events)),
     "20 items": lambda events: traffic.quadrants(traffic.catalogue(events)),
-    "21": lambda events: funnel.definitions(funnel.journeys(events)),
+    "21": lambda events: funnel.definitions(funnel_steps.journeys(events)),
     "22": _returns,
     "23": _path_counts,
     "24": lambda events: early_warning.daily(early_warning.measure(events), window=DAYS),

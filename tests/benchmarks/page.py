@@ -87,7 +87,7 @@ def tables(found: dict[str, Any]) -> list[tuple[pd.DataFrame, str]]:
         rows = [_row(name, costs, base) for name in names if name in costs]
         made += [(pd.DataFrame(rows), caption)] if rows else []
     if found["parts"]:
-        made.append((_whole(found), "The whole path: raw file → intake → event-level notebooks, in one process"))
+        made.append((_whole(found), "The whole path: raw file → intake → event-level notebooks"))
         made.append((_slowest(found), "Where the whole path spends most"))
     return made
 
@@ -108,10 +108,14 @@ def ratio(costs: dict[str, dict[str, float]], name: str, base: str, value: str =
 
 
 def _whole(found: dict[str, Any]) -> pd.DataFrame:
-    rows = [{"part": p["notebook"], "processor s": p["cpu"], "wall s": p["wall"]} for p in found["parts"]]
-    whole = found["costs"]["whole"]
-    rows.append({"part": "the process, with imports", "processor s": whole["cpu"], "wall s": whole["wall"]})
+    rows = [{"part": p["notebook"]} | _cost(p) for p in found["parts"]]
+    jobs = found["jobs"]
+    rows.append({"part": f"all, {jobs} at a time" if jobs > 1 else "all"} | _cost(found["costs"]["whole"]))
     return pd.DataFrame(rows)
+
+
+def _cost(of: dict[str, Any]) -> dict[str, Any]:
+    return {"processor s": of["cpu"], "wall s": of["wall"], "peak MB": round(of["megabytes"])}
 
 
 def _slowest(found: dict[str, Any]) -> pd.DataFrame:

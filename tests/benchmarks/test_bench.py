@@ -26,9 +26,9 @@ HAND = {
 def found(events: int, **costs: float) -> dict:
     """A measurement as bench.json keeps it."""
     told = {name: ONE | {"cpu": cpu, "wall": cpu} for name, cpu in costs.items()}
-    parts = [{"notebook": "21_funnel", "cpu": 3.0, "wall": 2.0, "slowest": [[2.5, "journeys = <b>"]]}]
+    parts = [{"notebook": "21_funnel", "cpu": 3.0, "wall": 2.0, "megabytes": 80, "slowest": [[2.5, "journeys = <b>"]]}]
     about = {"load": [0.5, 0.7], "made": "2026-01-01 00:00 UTC", "with": "Python", "equal": ["ours", "sql"]}
-    more = {"parts": parts if "whole" in costs else [], "bytes": 10**6, "cap": None}
+    more = {"parts": parts if "whole" in costs else [], "bytes": 10**6, "cap": None, "jobs": 2}
     return {"events": events, "costs": told, **about, **more}
 
 

@@ -1,23 +1,26 @@
 """The whole path: raw CSV → intake → the computations of all event-level notebooks, without plotting.
 
-    python -m tests.benchmarks.whole FOLDER OUT
+    python -m tests.benchmarks.whole FOLDER OUT [JOBS]
 
 What is run is not a copy: the statements are taken from the notebooks themselves. Of 10, 20, 21, 22, 23 and 24 all code
 above the hand check, but for simulated drills, whose cost does not grow with the log. Of the notebooks on customers
 and products the calls that scan the log; their models work on tables of users and are not part of the path. Charts are
 not drawn; tables are computed, written as CSV and shown to nobody. Intake and each notebook have a process of their
-own, one after the other, as in a report made with one job.
+own, a fork of one that has imported what all share, so many at once as a report has jobs.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib
 import json
+import os
+import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +29,7 @@ import nbformat
 
 from helpers import charts, charts_cards, charts_sankey
 from helpers.intake import ingest_all
+from helpers.report.warm import CONSTANT, SHARED
 from helpers.study import ROOT, load_study
 
 WHOLE = ("10_data_quality", "20_traffic", "21_funnel", "22_retention", "23_paths", "24_early_warning")
@@ -70,6 +74,7 @@ def _wanted(name: str, node: ast.stmt) -> bool:
 
 def run(name: str, study_file: Path) -> dict[str, Any]:
     """Run one notebook's part; its seconds of processor, and those of each statement that took long."""
+    print(name, flush=True)  # the last ones in the log are those that failed
     scope: dict[str, Any] = {"display": lambda *_: None}
     slow, begun, wall = [], time.process_time(), time.perf_counter()
     for node in statements(name, study_file):
@@ -99,21 +104,58 @@ def take_in(study_file: Path) -> dict[str, Any]:
     return {"notebook": "intake", **spent, "slowest": [], "rows": rows}
 
 
-def alone(work: Callable[..., dict[str, Any]], *given: object) -> dict[str, Any]:
-    """What `work` gives, done in a process of its own, forked from this one as the runner forks its kernels."""
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as process:
-        return process.submit(work, *given).result()
+def side_by_side(work: Sequence[tuple], *, jobs: int) -> list[dict[str, Any]]:
+    """What functions give, each called in a process of its own, `jobs` at a time; with the peak memory of each.
+
+    Parameters
+    ----------
+    work : sequence of tuple
+        A function and what it gets.
+
+    Raises
+    ------
+    RuntimeError
+        One of them ended without a result; its traceback stands in the log.
+    """
+    fork, given, running = get_context("fork"), dict(enumerate(work)), {}
+    done: dict[int, dict[str, Any]] = {}
+    while given or running:
+        while given and len(running) < jobs:
+            number, (call, *values) = next(iter(given.items()))
+            del given[number]
+            here, there = fork.Pipe(duplex=False)
+            child = fork.Process(target=_tell, args=(there, call, values))
+            child.start()
+            there.close()
+            running[here] = number, child
+        for here in wait(list(running)):
+            number, child = running.pop(here)
+            try:
+                done[number] = here.recv()
+            except EOFError:
+                raise RuntimeError(f"{work[number][1]} ended without a result") from None
+            child.join()
+    return [done[number] for number in sorted(done)]
+
+
+def _tell(there: Connection, call: Callable[..., dict[str, Any]], values: list) -> None:
+    found = call(*values)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    there.send(found | {"megabytes": round(peak / (1e6 if sys.platform == "darwin" else 1e3))})
 
 
 def main() -> None:
     """Run the path and write what each part took."""
     file, out = Path(sys.argv[1]) / "bench.yaml", Path(sys.argv[2])
+    jobs = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    os.environ |= CONSTANT
+    for name in SHARED:
+        importlib.import_module(name)
     without_pictures()
-    parts = [alone(take_in, file)]
+    parts = side_by_side([(take_in, file)], jobs=1)
     rows = parts[0].pop("rows")
-    for name in (*WHOLE, *SCANS):
-        print(name, flush=True)  # the last one in the log is the one that failed
-        parts.append(alone(run, name, file))
+    os.environ["SMN_JOBS"] = str(jobs)
+    parts += side_by_side([(run, name, file) for name in (*WHOLE, *SCANS)], jobs=jobs)
     out.write_text(json.dumps({"rows": rows, "parts": parts}), encoding="utf-8")
 
 

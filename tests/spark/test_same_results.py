@@ -12,7 +12,7 @@ import yaml
 
 from helpers import engine, privacy
 from helpers import study as study_module
-from helpers.behaviour import early_warning, funnel, moved_parts, path_patterns, paths, retention, traffic
+from helpers.behaviour import early_warning, funnel, funnel_steps, moved_parts, path_patterns, paths, retention, traffic
 from helpers.campaigns import paths_to_purchase, touch_rules
 from helpers.customers import features_before, histories, profiles, rfm, tags, value_tiers, wallet
 from helpers.intake import data_quality
@@ -108,8 +108,8 @@ CASES: dict[str, Callable[[OpenStudy], object]] = {
     "10 unicity": lambda s: privacy.unicity(s.events, sample=60, seed=1),
     "20 hours": lambda s: traffic.bounce(traffic.visits(s.events, session_minutes=30), min_cell=10),
     "20 items": lambda s: traffic.quadrants(traffic.catalogue(s.events)),
-    "21 in order": lambda s: funnel.definitions(funnel.journeys(s.events)),
-    "21 strict": lambda s: funnel.deepest_step(s.events, strict=True).execute(),
+    "21 in order": lambda s: funnel.definitions(funnel_steps.journeys(s.events)),
+    "21 strict": lambda s: funnel_steps.deepest_step(s.events, strict=True).execute(),
     "22": _retention,
     "23": _grams,
     "24": _warning,

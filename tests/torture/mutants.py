@@ -59,6 +59,7 @@ MODULES = {
     "products/rules": ("tests/products/test_rules.py", "tests/products/test_association_rules.py"),
     "behaviour/retention": ("tests/behaviour/test_retention.py",),
     "behaviour/funnel": ("tests/behaviour/test_funnel.py",),
+    "behaviour/funnel_steps": ("tests/behaviour/test_funnel.py",),
 }
 """Module below helpers → the tests that answer for it, after its own examples; modules with quick tests first."""
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.behaviour import funnel as funnels
+from helpers.behaviour import funnel_steps, traffic
 from helpers.behaviour import retention as returning
-from helpers.behaviour import traffic
 from helpers.customers import rfm as value
 from helpers.notebook import OpenStudy, open_study
 from tests.benchmarks.contenders import LONGEST, TOP, run
@@ -53,7 +52,7 @@ def week(log: dict) -> list:
 
 def funnel(log: dict) -> list:
     """Users by step, in order and in time."""
-    deepest = funnels.deepest_step(log["study"].events, steps="pv > cart+fav > buy", window_hours=24)
+    deepest = funnel_steps.deepest_step(log["study"].events, steps="pv > cart+fav > buy", window_hours=24)
     counts = deepest.group_by("step").agg(users=deepest.count()).execute().set_index("step")["users"]
     return [[k, counts[counts.index >= k].sum()] for k in (1, 2, 3)]
 
