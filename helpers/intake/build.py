@@ -397,7 +397,7 @@ class _Writer:
         self.build, self.rows = build, 0
         self._rules = rules_of(build.study, build.table)
         contract = build.contract
-        self._words = sorted(set(self._rules.codes.values()))
+        self._words = pa.array(sorted(set(self._rules.codes.values())), pa.string())
         study = build.study
         self._calendar = Calendar(zone(study.time_zone), study.start_epoch, study.end_epoch) if contract.clock else None
         self._visits = Visits(contract.clock) if contract.visits else None
@@ -407,7 +407,8 @@ class _Writer:
         self._written: Future | None = None
 
     def _schema(self, contract: Table) -> pa.Schema:
-        types = [(c.name, pa.string() if c.kind == "code" else self._rules.type_of(c)) for c in contract.columns]
+        word = pa.dictionary(pa.int8(), pa.string())
+        types = [(c.name, word if c.kind == "code" else self._rules.type_of(c)) for c in contract.columns]
         types += [("day", pa.date32()), ("hour", pa.int8())] if contract.clock else []
         return pa.schema([*types, *([("pause", pa.int32()), ("visit", pa.int32())] if contract.visits else [])])
 
@@ -443,7 +444,8 @@ class _Writer:
         columns = {}
         for column in self.build.contract.columns:
             values = table[column.name].combine_chunks()
-            columns[column.name] = pa.array(self._words).take(values) if column.kind == "code" else values
+            coded = column.kind == "code"  # written as a dictionary already, words are not looked up row by row
+            columns[column.name] = pa.DictionaryArray.from_arrays(values, self._words) if coded else values
         if self._calendar:
             day, hour = self._calendar.local(table[self.build.contract.clock].to_numpy())
             columns |= {"day": pa.array(day).cast(pa.date32()), "hour": pa.array(hour)}

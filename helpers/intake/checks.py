@@ -292,6 +292,8 @@ def instants(values: pa.Array, unit: str) -> tuple[np.ndarray, np.ndarray, np.nd
         return micro // 1_000_000, micro % 1_000_000, good
     numbers, good = integers(values)
     count, per = numbers.to_numpy(zero_copy_only=False), PER_SECOND[unit]
+    if per == 1:
+        return count, np.zeros(len(count), np.int64), good
     return count // per, count % per * (1_000_000 // per), good
 
 
