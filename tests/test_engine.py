@@ -242,6 +242,13 @@ def test_each_part_sees_the_same_users_of_all_tables(large: ibis.Table) -> None:
     assert parts.order_by("last")["all"].execute().map(list).tolist() == [["a", "nobody"], ["c"], ["late"]]
 
 
+def test_the_copies_beside_a_part_are_gone_after_it(large: ibis.Table) -> None:
+    names = as_table(pd.DataFrame({"user_id": [1, 2], "name": ["a", "b"]}))
+    in_parts(lambda some, named: some.semi_join(named, "user_id"), large, names)
+    left = ibis.get_backend(large).con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    assert len(left) == 2 and not [name for (name,) in left if "part" in name]  # the bounds, and what was made
+
+
 def test_what_is_held_is_not_held_again(large: ibis.Table) -> None:
     parts = in_parts(lambda some: some, large)
     assert hold(parts) is parts and parts.v.sum().execute() == 36

@@ -125,6 +125,22 @@ def test_categories_agree_with_pandas(log):
         assert found.buyers[category] == len(viewers & set(part.user_id[part.behavior == "buy"]))
 
 
+def test_an_item_in_two_categories_by_hand():
+    log = {"user_id": [1, 1, 2], "item_id": 5, "category_id": [1, 2, 2], "behavior": ["pv", "buy", "pv"]}
+    found = traffic.catalogue(as_table(pd.DataFrame(log)))
+    assert found.items.execute()[["item_id", "actions", "users"]].to_numpy().tolist() == [[5, 3, 2]]
+    assert found.categories.order_by("category_id").users.execute().tolist() == [1, 2]
+
+
+@settings(max_examples=20, deadline=None)
+@given(crowds())
+def test_an_item_in_several_categories_counts_each_user_once(log):
+    log = log.assign(item_id=log.user_id % 3 + log.timestamp % 2)
+    items = passes(log)[1].items.execute().set_index("item_id").sort_index()
+    assert items.users.to_dict() == log.groupby("item_id").user_id.nunique().to_dict()
+    assert items.actions.to_dict() == log.groupby("item_id").size().to_dict()
+
+
 @settings(max_examples=5, deadline=None)
 @given(crowds())
 def test_tail_and_quadrants_agree_with_pandas(log):
