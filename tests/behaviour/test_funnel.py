@@ -363,6 +363,24 @@ def test_one_action_is_enough_for_every_table(rows):
     assert funnel.unseen_by_day(found).empty == (rows[0][1] != "buy")
 
 
+def test_a_funnel_that_begins_with_the_cart_still_asks_for_views():
+    log = log_of([(1, "cart", 0), (1, "buy", 10), (2, "pv", 0), (2, "buy", 10)])
+    bought = journeys(log, steps="cart > buy").bought.execute().set_index("user_id")
+    assert bought.buy_unseen.to_dict() == {1: 1, 2: 0}
+
+
+def test_routes_have_their_columns_and_no_others():
+    table = funnel.routes(journeys(log_of(FIVE)))
+    shares = [f"{c}{end}" for c in ("conversion_rate", "purchase_share") for end in ("", "_ci_low", "_ci_high")]
+    assert table.columns.tolist() == ["route", "user_items", "bought", *shares]
+
+
+def test_the_curve_is_read_at_sixty_even_steps_up_to_the_longest_wait():
+    found = journeys(log_of([(1, "pv", START), (2, "pv", START), (2, "buy", START + 7200)]))
+    curve = funnel.time_to_convert(found, end=START + 36_000)
+    assert np.allclose(curve.hours, np.arange(61) / 6) and curve.bought_share.iloc[[0, 60]].tolist() == [0, 0.5]
+
+
 def test_more_purchases_than_views_is_a_ratio_without_an_interval():
     row = funnel.definitions(journeys(log_of([(1, "pv", 0), (1, "buy", 1), (1, "buy", 2)]))).iloc[0]
     assert row.rate == 2 and np.isnan(row.rate_ci_low) and np.isnan(row.user_rate_ci_high)
