@@ -1,6 +1,6 @@
 """Funnels: which share goes on to the next step. By what unit, in which order, in what time, out of whom?
 
-`journeys` alone reads the events; everything else is built on its result. Time to convert follows
+`funnel_steps.journeys` alone reads the events; everything else is built on its result. Time to convert follows
 Kaplan & Meier (kaplanmeier1958).
 """
 
@@ -15,11 +15,7 @@ import pandas as pd
 
 from helpers import survival
 from helpers.behaviour.funnel_steps import LEVELS, STEPS, UNITS, Journeys
-from helpers.behaviour.sessions import (
-    WEEKDAYS,
-    check_choice,
-    hide_small,
-)
+from helpers.behaviour.sessions import WEEKDAYS, check_choice, hide_small
 from helpers.findings import Estimate, missing
 from helpers.intervals import add_rate, add_rate_by_cluster, newcombe
 from helpers.tables import BEHAVIORS
@@ -97,7 +93,7 @@ def funnel(
     Parameters
     ----------
     journeys : Journeys
-        From `journeys`.
+        From `funnel_steps.journeys`.
     unit : str
         'user', 'visit' or 'user-item'.
     rule : str
@@ -208,7 +204,7 @@ def definitions(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
     Parameters
     ----------
     journeys : Journeys
-        From `journeys`; its first and last step are compared (pv and buy, mostly).
+        From `funnel_steps.journeys`; its first and last step are compared (pv and buy, mostly).
     level : float
         Confidence, 0…1 exclusive.
 
@@ -319,7 +315,7 @@ def routes(journeys: Journeys, *, level: float = 0.95) -> pd.DataFrame:
     Parameters
     ----------
     journeys : Journeys
-        From `journeys`.
+        From `funnel_steps.journeys`.
     level : float
         Confidence, 0…1 exclusive.
 
@@ -403,7 +399,7 @@ def durations(
     Parameters
     ----------
     journeys : Journeys
-        From `journeys`.
+        From `funnel_steps.journeys`.
     end : int
         Last second of the window, epoch seconds: there all waiting is cut off.
     unit : str

@@ -11,13 +11,7 @@ from functools import partial
 import ibis
 import ibis.expr.types as ir
 
-from helpers.behaviour.sessions import (
-    SO_FAR,
-    BehaviourError,
-    add_visits,
-    check_choice,
-    check_positive,
-)
+from helpers.behaviour.sessions import SO_FAR, BehaviourError, add_visits, check_choice, check_positive
 from helpers.engine import hold, in_parts, latest
 from helpers.tables import BEHAVIORS
 

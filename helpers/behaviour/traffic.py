@@ -1,4 +1,4 @@
-"""Traffic: how much happens, when, by whom and on what, and which part of a change came from where (sun1998).
+"""Traffic: how much happens, when, by whom and on what. Why it changed: `traffic_change`.
 
 Two passes over the events are enough: `visits` and `catalogue`. Everything else is built on their results.
 """
@@ -123,7 +123,9 @@ def _by_thing(events: ir.Table) -> ir.Table:
     pairs = pairs.mutate(actions=sum(pairs[b] for b in BEHAVIORS))
     each = pairs.group_by(["user_id", "category_id"]).agg(**_sums(pairs))
     viewed = each.pv > 0
-    items = _users_once(pairs.group_by("item_id").agg(users=pairs.count(), lists=_lists(pairs), **_sums(pairs)), pairs)
+    several = pairs.category_id.min() < pairs.category_id.max()
+    items = pairs.group_by("item_id").agg(users=pairs.count(), several=several, **_sums(pairs))
+    items = _users_once(items, pairs)
     categories = each.group_by("category_id").agg(
         users=each.count(), viewers=viewed.sum(), buyers=(viewed & (each.buy > 0)).sum(), **_sums(each)
     )
@@ -135,14 +137,9 @@ def _by_thing(events: ir.Table) -> ir.Table:
     return ibis.union(*both)
 
 
-def _lists(pairs: ir.Table) -> ir.BooleanScalar:
-    """Does an item stand in more than one category?"""
-    return pairs.category_id.min() < pairs.category_id.max()
-
-
 def _users_once(items: ir.Table, pairs: ir.Table) -> ir.Table:
     """Users who met an item in several categories are one user each; only such items are looked through for them."""
-    met = pairs.semi_join(items.filter(items.lists), "item_id")
+    met = pairs.semi_join(items.filter(items.several), "item_id")
     again = met.group_by("item_id", "user_id").agg(more=met.count() - 1)
     again = again.group_by("item_id").agg(more=again.more.sum())
     items = items.left_join(again, "item_id")

@@ -1,4 +1,4 @@
-"""Why the page views changed between two periods: how many came, who they were, how much each looked."""
+"""Why the page views changed between two periods: how many came, who they were, how much each looked (sun1998)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from helpers.behaviour.sessions import (
-    WEEKDAYS,
-    BehaviourError,
-    check_choice,
-    check_positive,
-)
+from helpers.behaviour.sessions import WEEKDAYS, BehaviourError, check_choice, check_positive
 from helpers.behaviour.traffic import Visits
 from helpers.findings import Estimate, missing
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 
 import pytest
 
-from tests.benchmarks import page
+from tests.benchmarks import page, whole
 from tests.benchmarks.contenders import plain
 from tests.benchmarks.measure import ROOT, Failed, measure
 
@@ -100,6 +102,22 @@ def test_a_program_that_fails_is_told_with_its_last_words(tmp_path):
 
     with pytest.raises(Failed, match="no such luck"):
         measure(["python", "-c", "raise SystemExit('no such luck')"], cache=tmp_path, log=tmp_path / "log")
+
+
+def test_work_side_by_side_is_told_in_its_order():
+    found = whole.side_by_side([(_named, name, wait) for name, wait in (("a", 0.3), ("b", 0), ("c", 0))], jobs=2)
+    assert [f["notebook"] for f in found] == ["a", "b", "c"] and all(f["megabytes"] > 1 for f in found)
+    assert len({f["process"] for f in found} | {os.getpid()}) == 4
+
+
+def test_work_that_fails_is_named():
+    with pytest.raises(RuntimeError, match="b ended without a result"):
+        whole.side_by_side([(_named, "a", 0), (_named, "b", "long")], jobs=1)
+
+
+def _named(name: str, seconds: float) -> dict:
+    time.sleep(seconds)
+    return {"notebook": name, "process": os.getpid()}
 
 
 def test_a_cap_ends_what_takes_more_memory(tmp_path):
