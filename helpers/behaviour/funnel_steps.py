@@ -139,9 +139,12 @@ def deepest_step(
     parsed = parse_steps(steps)
     table = add_visits(events, session_minutes=session_minutes) if unit == "visit" else events
     table = _number_steps(table, parsed)
-    seconds = window_hours * 3600
-    table = _chain(table, UNITS[unit], len(parsed), seconds, strict=strict, same_second=same_second, name="step")
-    return table.group_by(UNITS[unit]).agg(step=table.step.max())
+    keys, seconds = UNITS[unit], window_hours * 3600
+    if strict:
+        found = _strict_chain(table, keys, len(parsed), seconds, name="step")
+    else:
+        found = _chain(table, keys, len(parsed), seconds, same_second=same_second)
+    return found.group_by(keys).agg(step=found.step.max())
 
 
 def _number_steps(table: ir.Table, steps: tuple[tuple[str, ...], ...]) -> ir.Table:
@@ -150,17 +153,31 @@ def _number_steps(table: ir.Table, steps: tuple[tuple[str, ...], ...]) -> ir.Tab
     return table.mutate(step_number=table.behavior.cases(*numbers, else_=0).cast("int8"))
 
 
-def _chain(
-    table: ir.Table, keys: list[str], length: int, seconds: float, *, strict: bool, same_second: bool, name: str
-) -> ir.Table:
-    """Add `name`: the step that each event completes, 0 where it completes none, and `name`_ends."""
+def _chain(table: ir.Table, keys: list[str], length: int, seconds: float, *, same_second: bool) -> ir.Table:
+    """Steps that each unit's events complete, several rows a unit.
+
+    One order is made of all events, for the latest first step; the higher steps are asked for among the few events that
+    can be one.
+    """
+    until_now = ibis.window(group_by=keys, order_by="timestamp", range=(None, 0 if same_second else -1))
+    first = ibis.ifelse(table.step_number == 1, table.timestamp, None)
+    later = table.select(*keys, "timestamp", "step_number", start=latest(first, until_now), step=ibis.literal(0))
+    later = later.filter(later.step_number >= 2)
+    for k in range(2, length + 1):
+        taken = ((later.step_number == k) & (later.timestamp - later.start <= seconds)).fill_null(False)
+        start = latest(ibis.ifelse(taken, later.start, None), until_now)
+        later = later.mutate(step=ibis.ifelse(taken, k, later.step), **({"start": start} if k < length else {}))
+    begun = table.group_by(keys).agg(step=(table.step_number == 1).max())
+    steps = (t.select(*keys, step=t.step.cast("int64")) for t in (begun, later))
+    return ibis.union(*steps)
+
+
+def _strict_chain(table: ir.Table, keys: list[str], length: int, seconds: float, *, name: str) -> ir.Table:
+    """Add `name`: the step that each event completes, 0 where it completes none, and `name`_ends; strict order."""
     clock, number = "timestamp", "step_number"
-    until_now = ibis.window(group_by=keys, order_by=clock, range=(None, 0 if same_second else -1))
     table = table.mutate(start_1=ibis.ifelse(table[number] == 1, table[clock], None))
     for k in range(2, length + 1):
-        last = f"start_{k - 1}"
-        start = latest(table[last], until_now)
-        table = _unbroken(table, keys, k, last) if strict else table.mutate(start=start)
+        table = _unbroken(table, keys, k, f"start_{k - 1}")
         in_time = table[clock] - table.start <= seconds
         table = table.mutate(**{f"start_{k}": ibis.ifelse((table[number] == k) & in_time, table.start, None)})
         if k == 2:
@@ -317,7 +334,7 @@ def _later_with_day_views(table: ir.Table) -> ir.Table:
 def _strict_climb(table: ir.Table, _: ir.Table, steps: tuple[tuple[str, ...], ...], seconds: float) -> ir.Table:
     """The steps of the three units one after the other, and what had been seen; strict order."""
     for unit, name in STEPS.items():
-        table = _chain(table, UNITS[unit], len(steps), seconds, strict=True, same_second=True, name=name)
+        table = _strict_chain(table, UNITS[unit], len(steps), seconds, name=name)
     view = ibis.ifelse(table.behavior == "pv", table.timestamp, None)
     seen = {"item_seen": latest(view, SO_FAR_ITEM), "user_seen": latest(view, SO_FAR)}
     flags = {name: last.notnull() for name, last in seen.items()}

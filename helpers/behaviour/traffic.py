@@ -118,32 +118,25 @@ def catalogue(events: ir.Table) -> Catalogue:
 
 
 def _by_thing(events: ir.Table) -> ir.Table:
-    """One row an item and one row a category, counted over the users of these events alone."""
-    pairs = events.group_by(["user_id", "item_id", "category_id"]).agg(**_counts(events))
-    pairs = pairs.mutate(actions=sum(pairs[b] for b in BEHAVIORS))
-    each = pairs.group_by(["user_id", "category_id"]).agg(**_sums(pairs))
+    """One row an item and one row a category, counted over the users of these events alone.
+
+    Three groupings of one reading: the large one, by user and item, counts no more than it must.
+    """
+    log = events.select("user_id", "item_id", "category_id", "behavior")
+    met = log.group_by(["user_id", "item_id"]).agg(actions=log.count())
+    met = met.group_by("item_id").agg(users=met.count(), actions=met.actions.sum())
+    items = log.group_by("item_id").agg(**_counts(log)).inner_join(met, "item_id")
+    each = log.group_by(["user_id", "category_id"]).agg(actions=log.count(), **_counts(log))
     viewed = each.pv > 0
-    several = pairs.category_id.min() < pairs.category_id.max()
-    items = pairs.group_by("item_id").agg(users=pairs.count(), several=several, **_sums(pairs))
-    items = _users_once(items, pairs)
     categories = each.group_by("category_id").agg(
         users=each.count(), viewers=viewed.sum(), buyers=(viewed & (each.buy > 0)).sum(), **_sums(each)
     )
     none = {"viewers": ibis.literal(0), "buyers": ibis.literal(0)}
-    items = items.mutate(unit=ibis.literal("item_id"), category_id=ibis.null(pairs.category_id.type()), **none)
-    categories = categories.mutate(unit=ibis.literal("category_id"), item_id=ibis.null(pairs.item_id.type()))
+    items = items.mutate(unit=ibis.literal("item_id"), category_id=ibis.null(events.category_id.type()), **none)
+    categories = categories.mutate(unit=ibis.literal("category_id"), item_id=ibis.null(events.item_id.type()))
     columns = ["unit", *UNITS.values(), *BEHAVIORS, "actions", "users", "viewers", "buyers"]
     both = (t.select(*columns[:3], **{c: t[c].cast("int64") for c in columns[3:]}) for t in (items, categories))
     return ibis.union(*both)
-
-
-def _users_once(items: ir.Table, pairs: ir.Table) -> ir.Table:
-    """Users who met an item in several categories are one user each; only such items are looked through for them."""
-    met = pairs.semi_join(items.filter(items.several), "item_id")
-    again = met.group_by("item_id", "user_id").agg(more=met.count() - 1)
-    again = again.group_by("item_id").agg(more=again.more.sum())
-    items = items.left_join(again, "item_id")
-    return items.mutate(users=items.users - items.more.fill_null(0))
 
 
 def _sums(table: ir.Table) -> dict[str, ir.IntegerScalar]:
