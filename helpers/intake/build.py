@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from helpers.intake.cache import FILES, VERSION, sha256_of, write_manifest
 from helpers.intake.checks import Rules
 from helpers.intake.errors import ABSENT, IntakeError
-from helpers.intake.files import LINE_BITS, CsvFile
+from helpers.intake.files import LINE_BITS, CsvFile, Places
 from helpers.intake.layout import first_row_is_data, layout_of
 from helpers.intake.ledger import BLANK, CODE, CONTINUATION, HEADER, Ledger
 from helpers.intake.lines import CHUNK
@@ -73,7 +73,7 @@ class TableBuild:
         self.study, self.table, self.folder, self.progress = study, table, folder, progress
         self.given, self.contract = study.tables[table], TABLES[table]
         self.notes: list[str] = []
-        self.spans: dict[int, int] = {}
+        self.places: dict[int, Places] = defaultdict(Places)
 
     def run(self, flights: list[Flight], data_hash: str) -> dict[str, Any]:
         """Read, check, sort and write; the manifest."""
@@ -148,7 +148,7 @@ class TableBuild:
             for part in file.parts():
                 book.add(part.rejects)
                 tally.add(part.tally)
-                self.spans.update({(file.number << LINE_BITS) + k: v for k, v in part.spans.items()})
+                self.places[file.number].add(part)
                 sorter.add(sorter.deal(part.rows))
                 done += part.used
                 self.progress(f"{self.table}: reading {file.path.name}", done / max(1, file.before.lines))
@@ -379,7 +379,7 @@ class _Doubles:
                 for a in first[mine].tolist()
             ]
             reasons = np.where(equal[mine], CODE["duplicate"], CODE["duplicate key"])
-            yield from file.located(lines, reasons, details, self.build.spans)
+            yield from file.located(lines, reasons, details, self.build.places[file.number])
 
 
 def _equal_rows(table: pa.Table, columns: list[str], rows: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from helpers.intake.checks import Checked, Rules, check
 from helpers.intake.errors import shown
 from helpers.intake.layout import Layout
 from helpers.intake.ledger import BLANK, CODE, CONTINUATION, HEADER, OK, RAW_CAP
-from helpers.intake.lines import LINE_CAP, Block, blocks
+from helpers.intake.lines import LINE_CAP, Block, blocks, is_packed
 from helpers.intake.preflight import Preflight
 from helpers.intake.records import Rows, rows_of, split_record
 
@@ -31,14 +33,36 @@ CUT_SHOWS = {"code", "flag", "date", "month"}
 
 @dataclass
 class Part:
-    """What one block gave: good rows with their place in `_at`, rejects, and the count of its lines."""
+    """What one block gave: good rows with their place in `_at`, rejects, and the count of its lines.
+
+    `start` is its first line and the offset of that; `spans` says of records over several lines, by the line they start
+    on, how many these are.
+    """
 
     rows: pa.Table
     rejects: pa.Table
     tally: Counter
     shortest_last: int | None
     used: int
+    start: tuple[int, int] = (1, 0)
     spans: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
+class Places:
+    """Where the parts of a file start, and its records over several lines: what it takes to find a line again."""
+
+    starts: list[tuple[int, int]] = field(default_factory=list)
+    spans: dict[int, int] = field(default_factory=dict)
+
+    def add(self, part: Part) -> None:
+        """Remember the next part."""
+        self.starts.append(part.start)
+        self.spans.update(part.spans)
+
+    def before(self, line: int) -> tuple[int, int]:
+        """The latest start that is not behind a line."""
+        return self.starts[bisect_right(self.starts, line, key=itemgetter(0)) - 1]
 
 
 def typed_rows(checked: Checked, rules: Rules, at: np.ndarray) -> pa.Table:
@@ -87,9 +111,12 @@ class CsvFile:
 
     def parts(self) -> Iterator[Part]:
         """All parts of the file in order. Without quotes blocks are independent and two are worked on at once."""
-        source = blocks(self.path, bom=self.before.bom, encoding=self.before.encoding, valid=self.before.valid)
+        source = self._blocks((1, self.before.bom))
         quoted = self.layout.shape.quoting and self.before.quotes > 0
         yield from self._one_by_one(source) if quoted else self._side_by_side(source)
+
+    def _blocks(self, start: tuple[int, int]) -> Iterator[Block]:
+        return blocks(self.path, start=start, encoding=self.before.encoding, valid=self.before.valid)
 
     def _side_by_side(self, source: Iterator[Block]) -> Iterator[Part]:
         shortest: int | None = None
@@ -141,8 +168,9 @@ class CsvFile:
         rows.why[rows.line] = checked.why
         table = typed_rows(checked, self.rules, (self.number << LINE_BITS) + block.first_line + rows.line)
         spans = {block.first_line + i: n for i, n in rows.spans.items()}
+        start = (block.first_line, block.offset)
         return Part(
-            table, self._rejects(block, rows, checked), self._tally(rows.why), rows.shortest_last, rows.used, spans
+            table, self._rejects(block, rows, checked), self._tally(rows.why), rows.shortest_last, rows.used, start, spans
         )
 
     def fields(self, line: bytes) -> list[bytes]:
@@ -253,26 +281,25 @@ class CsvFile:
         return pa.concat_arrays(texts).take(pa.array(order))
 
     def located(
-        self, lines: np.ndarray, reasons: np.ndarray, details: list[str], spans: dict[int, int]
+        self, lines: np.ndarray, reasons: np.ndarray, details: list[str], places: Places
     ) -> Iterator[pa.Table]:
         """The ledger's rows for records found later, given by the line they start on, in order.
 
-        `spans` says for records over several lines, by file and line, how many these are.
+        Only the parts that hold such a record are read again, or all up to the last of them where the file is packed.
         """
-        done = 0
-        source = blocks(self.path, bom=self.before.bom, encoding=self.before.encoding, valid=self.before.valid)
-        following = next(source, None)
-        while following is not None and done < len(lines):
-            block, following = following, next(source, None)
+        done, block, source = 0, None, None
+        while done < len(lines):
+            start = places.before(int(lines[done])) if not is_packed(self.path) else (1, self.before.bom)
+            if source is None or start[0] > block.first_line + len(block):
+                source = self._blocks(start)
+            if (block := next(source, None)) is None:
+                return
+            block = self._to_the_end(block, source, lines[done:], places.spans)
             upto = int(np.searchsorted(lines, block.first_line + len(block)))
             if upto == done:
                 continue
             index = lines[done:upto] - block.first_line
-            base = (self.number << LINE_BITS) + block.first_line
-            mine = {int(i): spans[base + int(i)] for i in index.tolist() if base + int(i) in spans}
-            if mine and following is not None and max(i + n for i, n in mine.items()) > len(block):
-                following = _joined(block, following)
-                continue
+            mine = _spans_in(block, lines[done:upto], places.spans)
             starts, lengths, raw = raw_lines(block, index, mine)
             yield pa.table(
                 [
@@ -288,6 +315,23 @@ class CsvFile:
                 schema=ledger.SCHEMA,
             )
             done = upto
+
+
+    def _to_the_end(self, block: Block, source: Iterator[Block], lines: np.ndarray, spans: dict[int, int]) -> Block:
+        """The block with so many of the following ones that each of these records that starts in it ends in it."""
+        while True:
+            mine = _spans_in(block, lines, spans)
+            if max((i + n for i, n in mine.items()), default=0) <= len(block) or not (more := next(source, None)):
+                return block
+            block = _joined(block, more)
+
+
+def _spans_in(block: Block, lines: np.ndarray, spans: dict[int, int]) -> dict[int, int]:
+    """Of the records that start on some lines: place in the block → number of lines, where these are several."""
+    if not spans:
+        return {}
+    inside = lines[: np.searchsorted(lines, block.first_line + len(block))].tolist()
+    return {line - block.first_line: spans[line] for line in inside if line in spans}
 
 
 def _by_word(coded: pa.DictionaryArray, words: Callable[[Any], str]) -> pa.Array:

@@ -182,12 +182,16 @@ def _widths(lines: list[bytes], delimiter: str, quoting: bool) -> Counter:
 
 def common_width(lines: list[bytes], delimiter: str, quoting: bool) -> int:
     """The number of fields that most lines have; the smaller of two that are equally common."""
-    counts = _widths(lines, delimiter, quoting)
+    return _most_common(_widths(lines, delimiter, quoting))
+
+
+def _most_common(counts: Counter) -> int:
     return min(counts.items(), key=lambda pair: (-pair[1], pair[0]))[0] if counts else 0
 
 
 def _check_common_width(name: str, lines: list[bytes], width: int, delimiter: str, quoting: bool) -> None:
-    counts, common = _widths(lines, delimiter, quoting), common_width(lines, delimiter, quoting)
+    counts = _widths(lines, delimiter, quoting)
+    common = _most_common(counts)
     if counts[common] <= counts[width]:
         return
     trailing = common == width + 1 and all(line.endswith(delimiter.encode()) for line in lines if line)

@@ -88,12 +88,17 @@ def _with_returns(array: np.ndarray, feeds: np.ndarray) -> tuple[np.ndarray, np.
     return ends[order], nexts[order]
 
 
+def is_packed(path: Path) -> bool:
+    """Is it an archive, by its name?"""
+    return path.name.lower().endswith(".gz")
+
+
 @contextmanager
 def open_bytes(path: Path, *, via: BinaryIO | None = None) -> Iterator[BinaryIO]:
     """The bytes of a file, unpacked when its name ends in .gz; every failure says what to do."""
     try:
         with via or path.open("rb") as file:
-            yield _Unpacked(file, path) if path.name.lower().endswith(".gz") else file
+            yield _Unpacked(file, path) if is_packed(path) else file
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise IntakeError(
             f"{path.name}: the gzip archive is truncated or corrupt ({error}). Fetch or pack the file again."
@@ -141,16 +146,17 @@ def unreadable(path: Path, error: OSError) -> IntakeError:
     return IntakeError(f"{path.name}: cannot be read ({error.strerror or error}). Check the disk and try again.")
 
 
-def blocks(path: Path, *, bom: int, encoding: str, valid: bool = True, chunk: int | None = None) -> Iterator[Block]:
-    """All lines of a file in blocks of about `chunk` bytes.
+def blocks(
+    path: Path, *, start: tuple[int, int], encoding: str, valid: bool = True, chunk: int | None = None
+) -> Iterator[Block]:
+    """The lines of a file in blocks of about `chunk` bytes, from `start` on: the number of a line and its offset.
 
-    `bom` bytes at the start are passed over. `valid` says that pre-flight found the whole file valid in
-    `encoding`; otherwise the lines that are not are marked.
+    `valid` says that pre-flight found the whole file valid in `encoding`; otherwise the lines that are not are marked.
     """
     size = chunk or CHUNK
-    offset, line, carry = bom, 1, b""
+    (line, offset), carry = start, b""
     with open_bytes(path) as file:
-        _read(file, bom)
+        _pass_over(file, offset)
         while more := file.read(size):
             carry += more
             cut = _last_line_end(carry)
@@ -166,8 +172,13 @@ def blocks(path: Path, *, bom: int, encoding: str, valid: bool = True, chunk: in
             yield _block(carry, offset, line, encoding, valid)
 
 
-def _read(file: BinaryIO, size: int) -> bytes:
-    return file.read(size) if size else b""
+def _pass_over(file: BinaryIO | _Unpacked, size: int) -> None:
+    """Go to an offset; an archive must be read up to there."""
+    if not isinstance(file, _Unpacked):
+        file.seek(size)
+        return
+    while size and (passed := file.read(min(size, CHUNK))):
+        size -= len(passed)
 
 
 def _last_line_end(data: bytes) -> int:

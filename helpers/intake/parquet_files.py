@@ -23,7 +23,7 @@ from helpers.intake import ledger
 from helpers.intake.cache import sha256_of
 from helpers.intake.checks import Checked, Rules, check
 from helpers.intake.errors import IntakeError, shown
-from helpers.intake.files import LINE_BITS, SAMPLE_ROWS, Part, typed_rows
+from helpers.intake.files import LINE_BITS, SAMPLE_ROWS, Part, Places, typed_rows
 from helpers.intake.ledger import CODE, OK, RAW_CAP
 from helpers.intake.lines import LINE_CAP, open_file, unreadable
 from helpers.study import TableInput, nearest
@@ -197,9 +197,7 @@ class ParquetFile:
             schema=ledger.SCHEMA,
         )
 
-    def located(
-        self, lines: np.ndarray, reasons: np.ndarray, details: list[str], spans: dict[int, int]
-    ) -> Iterator[pa.Table]:
+    def located(self, lines: np.ndarray, reasons: np.ndarray, details: list[str], _: Places) -> Iterator[pa.Table]:
         """The ledger's rows for rows found later, given by their number, in order."""
         first, done = 1, 0
         with _understood(self.path):

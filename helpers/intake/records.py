@@ -63,7 +63,7 @@ def split_record(text: bytes, delimiter: str, *, quoting: bool = True) -> tuple[
     True
     """
     sep = delimiter.encode()
-    if not quoting:
+    if not quoting or b'"' not in text:
         line = re.match(rb"[^\r\n]*", text)[0]
         return line.split(sep), len(line) + _line_end(text, len(line))
     fields, at = [], 0
