@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from helpers.intake.columns import filled, nulls
 from helpers.intake.ledger import CODE, OK
 from helpers.intake.times import MONTH, PER_SECOND, PLAUSIBLE, parse_days, parse_iso
 from helpers.tables import Column, Table
@@ -117,7 +118,7 @@ def check(table: pa.Table, rules: Rules) -> Checked:
         _check_range(typed, column, checked, i)
     if rules.window:
         clock = checked.columns[rules.contract.clock]
-        moments = pc.fill_null(clock, rules.window[0]).to_numpy(zero_copy_only=False)
+        moments = filled(clock, rules.window[0])
         outside = (moments < rules.window[0]) | (moments > rules.window[1])
         checked.mark(outside, "out of window", rules.contract.names.index(rules.contract.clock))
     return checked
@@ -127,22 +128,17 @@ def _one(values: pa.ChunkedArray) -> pa.Array:
     return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
 
 
-def _mask(values: pa.Array) -> np.ndarray:
-    return values.to_numpy(zero_copy_only=False).astype(bool)
-
-
 def _missing(values: pa.Array) -> np.ndarray:
-    if pa.types.is_string(values.type):
-        return _mask(pc.equal(pc.fill_null(pc.binary_length(values), 0), 0))
-    return _mask(pc.is_null(values))
+    if not pa.types.is_string(values.type):
+        return nulls(values)
+    lengths = filled(pc.binary_length(values), 0)
+    return lengths == 0 if len(lengths) and not lengths.min() else np.zeros(len(lengths), bool)
 
 
 def _check_range(typed: pa.Array, column: Column, checked: Checked, i: int) -> None:
     if column.low is None and column.high is None:
         return
-    values = typed.to_numpy(zero_copy_only=False) if not typed.null_count else pc.fill_null(typed, column.low or 0)
-    values = np.asarray(values)
-    there = _mask(pc.is_valid(typed))
+    values, there = filled(typed, column.low or 0), ~nulls(typed)
     low = values < column.low if column.low is not None else False
     high = values > column.high if column.high is not None else False
     checked.mark((low | high) & there, "out of range", i)
@@ -180,8 +176,8 @@ def _by_unique(
     parsed = [parse(v) for v in coded.dictionary.to_pylist()]
     good = np.array([p is not None for p in parsed] or [False])
     table = np.array([0 if p is None else p for p in parsed] or [0], kind)
-    at = pc.fill_null(coded.indices, 0).to_numpy(zero_copy_only=False)
-    return table[at], good[at] & _mask(pc.is_valid(values))
+    at = filled(coded.indices, 0)
+    return table[at], good[at] & ~nulls(values)
 
 
 def _int64(text: str) -> int | None:
@@ -197,9 +193,10 @@ def integers(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """
     if not pa.types.is_string(values.type):
         return _native_integers(values)
-    plain = _mask(pc.fill_null(pc.and_(pc.ascii_is_decimal(values), pc.less(pc.binary_length(values), 19)), False))
-    if plain.all():
-        return values.cast(pa.int64()), plain
+    digits = pc.and_(pc.ascii_is_decimal(values), pc.less(pc.binary_length(values), 19))
+    if not values.null_count and pc.all(digits).as_py():
+        return values.cast(pa.int64()), np.ones(len(values), bool)
+    plain = filled(digits, False)
     numbers, good = np.zeros(len(values), np.int64), plain.copy()
     numbers[plain] = values.filter(pa.array(plain)).cast(pa.int64()).to_numpy()
     numbers[~plain], good[~plain] = _by_unique(values.filter(pa.array(~plain)), _int64, np.int64)
@@ -208,13 +205,13 @@ def integers(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
 
 def _native_integers(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """Numbers of a Parquet file that are whole and fit into int64."""
-    there = _mask(pc.is_valid(values))
+    there = ~nulls(values)
     if pa.types.is_floating(values.type):
-        floats = pc.fill_null(values.cast(pa.float64()), 0).to_numpy(zero_copy_only=False)
+        floats = filled(values.cast(pa.float64()), 0)
         good = np.isfinite(floats) & (np.abs(floats) <= 2**53) & (floats == np.floor(floats))
         return pa.array(np.where(good, floats, 0).astype(np.int64)), good & there
     if pa.types.is_uint64(values.type):
-        good = _mask(pc.fill_null(pc.less_equal(values, pa.scalar(2**63 - 1, pa.uint64())), False))
+        good = filled(pc.less_equal(values, pa.scalar(2**63 - 1, pa.uint64())), False)
         return pc.if_else(pa.array(good), values, pa.scalar(0, pa.uint64())).cast(pa.int64()), good
     return pc.fill_null(values.cast(pa.int64()), 0), there
 
@@ -228,11 +225,12 @@ def ids(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     numbers, good = integers(values)
     if not pa.types.is_string(values.type):
         return numbers, good
-    zero = pc.fill_null(pc.starts_with(values, "0"), False)
+    zero = pc.starts_with(values, "0")
     if pc.any(zero).as_py():
-        good = good & ~_mask(pc.and_(zero, pc.greater(pc.binary_length(values), 1)))
-    if pc.any(pc.less_equal(numbers, 0)).as_py():  # '-0' and '-07' are 0 and -7
-        good = good & ~_mask(pc.fill_null(pc.starts_with(values, "-0"), False))
+        good = good & ~filled(pc.and_(zero, pc.greater(pc.binary_length(values), 1)), False)
+    least = pc.min(numbers).as_py()
+    if least is not None and least <= 0:  # '-0' and '-07' are 0 and -7
+        good = good & ~filled(pc.starts_with(values, "-0"), False)
     return numbers, good
 
 
@@ -248,9 +246,9 @@ def numbers(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     [True, False, False, True]
     """
     if not pa.types.is_string(values.type):
-        floats = pc.fill_null(values.cast(pa.float64()), math.nan).to_numpy(zero_copy_only=False)
+        floats = filled(values.cast(pa.float64()), math.nan)
         return pa.array(np.where(np.isfinite(floats), floats, 0) + 0.0), np.isfinite(floats)
-    plain = _mask(pc.fill_null(pc.match_substring_regex(values, SHORT_NUMBER), False))
+    plain = filled(pc.match_substring_regex(values, SHORT_NUMBER), False)
     floats, good = np.zeros(len(values)), plain.copy()
     floats[plain] = values.filter(pa.array(plain)).cast(pa.float64()).to_numpy()
     if not plain.all():
@@ -265,7 +263,7 @@ def flags(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     if not pa.types.is_string(values.type):
         values = values.cast(pa.string())
     at = pc.index_in(values, value_set=pa.array(list(FLAGS)))
-    return pa.array(list(FLAGS.values())).take(at), _mask(pc.is_valid(at))
+    return pa.array(list(FLAGS.values())).take(at), ~nulls(at)
 
 
 def codes(values: pa.Array, words: dict[str, str]) -> tuple[pa.Array, np.ndarray]:
@@ -278,14 +276,14 @@ def codes(values: pa.Array, words: dict[str, str]) -> tuple[pa.Array, np.ndarray
         values = values.cast(pa.string())
     order = sorted(set(words.values()))
     at = pc.index_in(values, value_set=pa.array(list(words)))
-    return pa.array([order.index(w) for w in words.values()], pa.int8()).take(at), _mask(pc.is_valid(at))
+    return pa.array([order.index(w) for w in words.values()], pa.int8()).take(at), ~nulls(at)
 
 
 def instants(values: pa.Array, unit: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Instants → epoch seconds (downwards), microseconds beyond them, which are good."""
     if pa.types.is_timestamp(values.type):
-        there = _mask(pc.is_valid(values))
-        micro = pc.fill_null(values.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64()), 0).to_numpy()
+        there = ~nulls(values)
+        micro = filled(values.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64()), 0)
         return micro // 1_000_000, micro % 1_000_000, there
     if unit == "iso":
         micro, good = parse_iso(values)
@@ -300,14 +298,14 @@ def instants(values: pa.Array, unit: str) -> tuple[np.ndarray, np.ndarray, np.nd
 def dates(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """Calendar days YYYY-MM-DD."""
     if pa.types.is_date(values.type):
-        return values.cast(pa.date32()), _mask(pc.is_valid(values))
+        return values.cast(pa.date32()), ~nulls(values)
     days, good = parse_days(values)
     return pa.array(days.astype(np.int32)).cast(pa.date32()), good
 
 
 def months(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """Calendar months YYYY-MM."""
-    return values, _mask(pc.fill_null(pc.match_substring_regex(values, MONTH), False))
+    return values, filled(pc.match_substring_regex(values, MONTH), False)
 
 
 _SIMPLE = {"text": texts, "integer": integers, "number": numbers, "flag": flags, "date": dates, "month": months}

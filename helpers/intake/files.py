@@ -167,10 +167,15 @@ class CsvFile:
             self._doubt_last(block, rows, checked, _least(shortest, rows.shortest_last))
         rows.why[rows.line] = checked.why
         table = typed_rows(checked, self.rules, (self.number << LINE_BITS) + block.first_line + rows.line)
-        spans = {block.first_line + i: n for i, n in rows.spans.items()}
         start = (block.first_line, block.offset)
         return Part(
-            table, self._rejects(block, rows, checked), self._tally(rows.why), rows.shortest_last, rows.used, start, spans
+            table,
+            self._rejects(block, rows, checked),
+            self._tally(rows.why),
+            rows.shortest_last,
+            rows.used,
+            start,
+            {block.first_line + i: n for i, n in rows.spans.items()},
         )
 
     def fields(self, line: bytes) -> list[bytes]:
@@ -193,7 +198,7 @@ class CsvFile:
         why[lengths == 0] = BLANK
         if block.bad is not None:
             why[block.bad] = CODE["bad encoding"]
-        if b"\xef\xbb\xbf" in block.text:
+        if not block.text.isascii() and b"\xef\xbb\xbf" in block.text:
             why[_starting_with(block, b"\xef\xbb\xbf")] = CODE["bad encoding"]
         if self.before.nuls and b"\0" in block.text:
             at = np.flatnonzero(np.frombuffer(block.text, np.uint8) == 0)
@@ -238,8 +243,8 @@ class CsvFile:
         return len(content) - content.rfind(shape.delimiter.encode()) - 1 < shortest
 
     def _tally(self, why: np.ndarray) -> Counter:
-        values, counts = np.unique(why, return_counts=True)
-        return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        counts = np.bincount(why.astype(np.intp) - CONTINUATION)
+        return Counter({i + CONTINUATION: n for i, n in enumerate(counts.tolist()) if n})
 
     def _rejects(self, block: Block, rows: Rows, checked: Checked) -> pa.Table:
         """The ledger's rows for all lines of the block that were not taken."""
@@ -280,9 +285,7 @@ class CsvFile:
         order = np.argsort(np.concatenate(places), kind="stable")
         return pa.concat_arrays(texts).take(pa.array(order))
 
-    def located(
-        self, lines: np.ndarray, reasons: np.ndarray, details: list[str], places: Places
-    ) -> Iterator[pa.Table]:
+    def located(self, lines: np.ndarray, reasons: np.ndarray, details: list[str], places: Places) -> Iterator[pa.Table]:
         """The ledger's rows for records found later, given by the line they start on, in order.
 
         Only the parts that hold such a record are read again, or all up to the last of them where the file is packed.
@@ -315,7 +318,6 @@ class CsvFile:
                 schema=ledger.SCHEMA,
             )
             done = upto
-
 
     def _to_the_end(self, block: Block, source: Iterator[Block], lines: np.ndarray, spans: dict[int, int]) -> Block:
         """The block with so many of the following ones that each of these records that starts in it ends in it."""

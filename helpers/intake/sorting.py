@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from helpers.intake.columns import filled, nulls
+
 RANGE_ROWS = 2_000_000
 MOST_ROWS = 8_000_000
 MEMORY_ROWS = 4_000_000
@@ -41,21 +43,17 @@ def deal(table: pa.Table, key: str, cuts: Sequence) -> list[tuple[int, pa.Table]
     if pa.types.is_string(column.type):
         coded = column.dictionary_encode()
         of_word = np.array([bisect.bisect_right(cuts, w) for w in coded.dictionary.to_pylist()] or [0], np.int16)
-        at = np.where(_nulls(column), 0, of_word[pc.fill_null(coded.indices, 0).to_numpy(zero_copy_only=False)])
+        at = np.where(nulls(column), 0, of_word[filled(coded.indices, 0)])
     else:
-        values = pc.fill_null(column, cuts[0]).to_numpy(zero_copy_only=False)
+        values = filled(column, cuts[0])
         bounds = np.array(cuts, dtype=values.dtype)
-        at = np.where(_nulls(column), 0, np.searchsorted(bounds, values, side="right")).astype(np.int16)
+        at = np.where(nulls(column), 0, np.searchsorted(bounds, values, side="right")).astype(np.int16)
     if (at == at[0]).all():
         return [(int(at[0]), table)]
     order = np.argsort(at, kind="stable")
     table, at = table.take(pa.array(order)), at[order]
     edges = [0, *(np.flatnonzero(np.diff(at)) + 1).tolist(), len(at)]
     return [(int(at[a]), table.slice(a, b - a)) for a, b in pairwise(edges)]
-
-
-def _nulls(column: pa.Array) -> np.ndarray:
-    return pc.is_null(column).to_numpy(zero_copy_only=False)
 
 
 class _Range:
@@ -238,18 +236,18 @@ def _rank(column: pa.ChunkedArray) -> np.ndarray:
         coded = values.dictionary_encode()
         place = np.empty(len(coded.dictionary), np.int64)
         place[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(len(place))
-        at = pc.fill_null(coded.indices, 0).to_numpy(zero_copy_only=False)
+        at = filled(coded.indices, 0)
         ranks = place[at] if len(place) else np.zeros(len(values), np.int64)
     elif pa.types.is_floating(values.type):
-        bits = pc.fill_null(values, 0.0).to_numpy(zero_copy_only=False).view(np.int64)
+        bits = filled(values, 0.0).view(np.int64)
         ranks = np.where(bits < 0, bits ^ np.int64(2**63 - 1), bits)
     else:
         plain = values.cast(pa.int32()) if pa.types.is_date(values.type) else values
-        ranks = pc.fill_null(plain.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+        ranks = filled(plain.cast(pa.int64()), 0)
     if not values.null_count:
         return ranks
     dense = np.unique(ranks, return_inverse=True)[1].astype(np.int64) + 1
-    return np.where(_nulls(values), 0, dense)
+    return np.where(nulls(values), 0, dense)
 
 
 def same_as_before(table: pa.Table, columns: list[str]) -> np.ndarray:
