@@ -8,7 +8,7 @@ import os
 import pyarrow.parquet as pq
 import pytest
 
-from helpers.intake import IntakeError, ingest
+from helpers.intake import IntakeError, ingest, lines
 
 GOOD = b"1,10,100,pv,1511544070\n2,11,101,buy,1511544071\n3,12,102,cart,1511544072\n"
 ROWS = [(1, 10, 100, "pv", 1511544070), (2, 11, 101, "buy", 1511544071), (3, 12, 102, "cart", 1511544072)]
@@ -390,6 +390,40 @@ def test_lines_across_blocks_are_the_same_lines(tmp_path, study_of, monkeypatch)
     result = ingest(study_of(path, table="items"), "items")
     assert pq.read_table(result.data)["title"].to_pylist() == ["a\r\nb", "c", "d"]
     assert [(r["line"], r["reason"], r["bytes"]) for r in rejects(result)] == [(5, "line too long", 3004)]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("chunk", [50, 97, 400, 10_000])
+def test_doubled_rows_are_found_again_wherever_their_part_is(tmp_path, study_of, monkeypatch, chunk, packed):
+    rows = [b'%d,7,"title\n%d"\n' % (i, i) if i % 5 == 0 else b"%d,7,title\n" % i for i in range(60)]
+    doubled = {2: 40, 5: 58, 10: 11, 57: 58}  # row → the row before which it stands once more
+    body = b"".join(b"".join(rows[k] for k, at in doubled.items() if at == i) + row for i, row in enumerate(rows))
+    data = b"item_id,category_id,title\n" + body
+    path = tmp_path / ("items.csv.gz" if packed else "items.csv")
+    path.write_bytes(gzip.compress(data) if packed else data)
+    monkeypatch.setattr("helpers.intake.lines.CHUNK", chunk)
+    found = rejects(ingest(study_of(path, table="items"), "items"))
+    assert len(found) == len(doubled)
+    for each in found:
+        there = data[each["byte_offset"] : each["byte_offset"] + each["bytes"]]
+        assert each["line"] == data[: each["byte_offset"]].count(b"\n") + 1
+        assert there + b"\n" in [rows[k] for k in doubled]
+        assert bytes(each["raw"]) == there
+        first = data.index(b"\n" + there + b"\n") + 1
+        assert each["detail"] == f"first in line {data[:first].count(10) + 1}"
+
+
+def test_only_parts_with_doubled_rows_are_read_again(tmp_path, study_of, monkeypatch):
+    path, read = tmp_path / "log.csv", []
+    rows = [b"%d,10,100,pv,1511544070\n" % i for i in range(1000)]
+    path.write_bytes(b"".join([*rows[:900], rows[0], rows[899], *rows[900:]]))
+    monkeypatch.setattr("helpers.intake.lines.CHUNK", 1000)
+    plain = lines._block
+    monkeypatch.setattr("helpers.intake.lines._block", lambda *given: read.append(given[2]) or plain(*given))
+    found = rejects(ingest(study_of(path, header=False), "events"))
+    assert [(r["line"], r["detail"]) for r in found] == [(901, "first in line 1"), (902, "first in line 900")]
+    assert len(read) <= path.stat().st_size // 1000 + 3
+    assert read[-1] > 800
 
 
 def test_two_files_are_one_table(tmp_path, study_of):
