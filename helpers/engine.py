@@ -25,6 +25,8 @@ from helpers.study import CACHE, Engine
 
 SPILL = "SMN_SPILL"
 """Names the folder for what does not fit into memory: the runner takes it away, even after a kernel was killed."""
+JOBS = "SMN_JOBS"
+"""Names how many kernels run side by side: they share memory and cores."""
 SMALL = 20_000_000
 """Bytes of Parquet, about two million events, up to which one thread does all."""
 LARGE = 250_000_000
@@ -59,7 +61,7 @@ def connect(engine: Engine, files: dict[str, Path | str]) -> dict[str, ir.Table]
 def _duckdb(engine: Engine, files: dict[str, Path]) -> dict[str, ir.Table]:
     """DuckDB in this process: bounded memory, a spill folder, and no way out to other files or the network."""
     spill = Path(os.environ.get(SPILL) or Path(tempfile.gettempdir()) / f"spill-{os.getpid()}")
-    threads = engine.threads or _one_thread(files)
+    threads = _threads(engine, files)
     options = {} if threads is None else {"threads": threads}
     con = ibis.duckdb.connect(":memory:", memory_limit=memory_limit(engine), temp_directory=str(spill), **options)
     places = {str(f.parent) for f in files.values()}
@@ -92,14 +94,28 @@ def _starts(events: Path | None) -> pa.Table:
     return pa.table({"user_id": pa.array(users, stored.schema_arrow.field("user_id").type)})
 
 
-def _one_thread(files: dict[str, Path]) -> int | None:
-    """1 for a small study, else None: as many as the machine has.
+def _threads(engine: Engine, files: dict[str, Path]) -> int | None:
+    """What the study says; else 1 for a small study, and for a large one the cores by the kernels that share them.
 
     Fractions that several threads add up are added in another order each time, and the last digits differ. One thread
-    adds always in the same order, so two runs of a small study are equal to the last digit. Kernels run side by side,
-    so no core is idle for it.
+    adds always in the same order, so two runs of a small study are equal to the last digit. Threads of several kernels
+    on one core take the processor's cache from each other (docs/scale.md). None: as many as the machine has.
     """
-    return 1 if sum(map(_stored, files.values())) <= SMALL else None
+    if engine.threads:
+        return engine.threads
+    if sum(map(_stored, files.values())) <= SMALL:
+        return 1
+    jobs = _jobs()
+    return None if jobs == 1 else max(1, _cores() // jobs)
+
+
+def _jobs() -> int:
+    """How many kernels run side by side: the runner says it."""
+    return int(os.environ.get(JOBS, "1"))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _spark(engine: Engine, files: dict[str, Path | str]) -> dict[str, ir.Table]:
@@ -119,7 +135,7 @@ def _stored(place: Path) -> int:
 def memory_limit(engine: Engine, *, total: int | None = None) -> str:
     """The limit in bytes for this process: a share of the machine's memory, or what the study file names.
 
-    Kernels that run side by side share the limit: the runner sets SMN_JOBS to their number.
+    Kernels that run side by side share the limit.
 
     >>> memory_limit(Engine(memory_limit="50%"), total=8_000_000_000)
     '4000MB'
@@ -128,7 +144,7 @@ def memory_limit(engine: Engine, *, total: int | None = None) -> str:
     """
     number, unit = re.fullmatch(r"([\d.]+)\s?(%|MB|GB|TB)", engine.memory_limit).groups()  # type: ignore[union-attr]
     scale = {"%": (total or machine_memory()) / 100, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit]
-    return f"{max(256, int(float(number) * scale / int(os.environ.get('SMN_JOBS', '1')) / 1e6))}MB"
+    return f"{max(256, int(float(number) * scale / _jobs() / 1e6))}MB"
 
 
 def machine_memory() -> int:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from helpers import engine_spark
-from helpers.engine import SPILL, _one_thread, as_table, connect, hold, in_parts, machine_memory, memory_limit
+from helpers.engine import SPILL, _threads, as_table, connect, hold, in_parts, machine_memory, memory_limit
 from helpers.study import Engine
 
 
@@ -209,11 +209,24 @@ def test_one_thread_adds_the_fractions_of_a_small_study(
 
 
 def test_a_large_study_takes_all_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SMN_JOBS", raising=False)
     (tmp_path / "data.parquet").write_bytes(b"0123456789")
     monkeypatch.setattr("helpers.engine.SMALL", 9)
-    assert _one_thread({"events": tmp_path / "data.parquet"}) is None
+    assert _threads(Engine(), {"events": tmp_path / "data.parquet"}) is None
     monkeypatch.setattr("helpers.engine.SMALL", 10)
-    assert _one_thread({"events": tmp_path / "data.parquet"}) == 1
+    assert _threads(Engine(), {"events": tmp_path / "data.parquet"}) == 1
+
+
+@pytest.mark.parametrize(("cores", "jobs", "threads"), [(8, 2, 4), (8, 3, 2), (2, 2, 1), (1, 2, 1), (8, 1, None)])
+def test_kernels_side_by_side_share_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, jobs: int, threads: int | None
+) -> None:
+    (tmp_path / "data.parquet").write_bytes(b"0123456789")
+    monkeypatch.setattr("helpers.engine.SMALL", 9)
+    monkeypatch.setattr("helpers.engine._cores", lambda: cores)
+    monkeypatch.setenv("SMN_JOBS", str(jobs))
+    assert _threads(Engine(), {"events": tmp_path / "data.parquet"}) == threads
+    assert _threads(Engine(threads=7), {"events": tmp_path / "data.parquet"}) == 7
 
 
 @pytest.fixture

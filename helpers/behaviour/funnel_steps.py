@@ -24,8 +24,8 @@ LEVELS = {
 }
 """Unit → what is known of it besides counts and first seconds."""
 LOOKS = {
-    "visit": ("user_id", "visit", "pv", "first_pv", "first_at", "day", "later"),
-    "user-item": ("user_id", "item_id", "category_id", "pv", "first_pv", "first_at", "day", "later"),
+    "visit": ("user_id", "visit", "actions", "first_pv", "first_at", "day", "later"),
+    "user-item": ("user_id", "item_id", "category_id", "actions", "first_pv", "first_at", "day", "later"),
 }
 """Unit → its columns in `_looks`."""
 SO_FAR_ITEM = ibis.window(group_by=["user_id", "item_id"], order_by="timestamp", range=(None, 0))
@@ -250,9 +250,9 @@ def _is_later(table: ir.Table) -> ir.BooleanColumn:
 
 
 def _looks(table: ir.Table) -> ir.Table:
-    """One row a visit and one a user-item: number and first second of its views, its first second and day; `later`: was
-    there more? Both in one table, so that they share one reading of the events."""
-    viewed = {"pv": table.count(where=table.behavior == "pv"), "first_pv": _first_second(table, "pv")}
+    """One row a visit and one a user-item: its actions, its first view, its first second and day; `later`: was there
+    more than looks? Both in one table, so that they share one reading of the events."""
+    viewed = {"actions": table.count(), "first_pv": _first_second(table, "pv")}
     first = {"first_at": table.timestamp.min(), "day": table.day.min(), "later": _is_later(table).max()}
     visits = table.group_by(UNITS["visit"]).agg(**viewed, **first)
     pairs = table.group_by(UNITS["user-item"]).agg(category_id=table.category_id.min(), **viewed, **first)
@@ -284,7 +284,7 @@ def _first_second(table: ir.Table, behavior: str) -> ir.IntegerScalar:
 def _together(looks: ir.Table, followed: ir.Table, *, unit: str, looking_is_a_step: bool) -> ir.Table:
     """One row a unit: those with nothing but looks, and the others with what was found by following them."""
     far = hold(in_parts(partial(_far, unit=unit, looking_is_a_step=looking_is_a_step), looks, followed))
-    near = looks.filter(~looks.later)
+    near = looks.filter(~looks.later).rename(pv="actions")
     known: dict[str, ir.Value] = dict.fromkeys(BEHAVIORS[1:], ibis.literal(0))
     for name in LEVELS[unit]:
         known[name] = ibis.literal(int(looking_is_a_step)) if name in STEPS.values() else ibis.null("int64")
@@ -301,6 +301,7 @@ def _far(looks: ir.Table, followed: ir.Table, *, unit: str, looking_is_a_step: b
     deepest = {f"{name}{end}": followed[f"{name}{end}"].max() for name in names for end in ("", "_ends")}
     rows = looks.filter(looks.later)
     rows = rows.inner_join(followed.group_by(UNITS[unit]).agg(**sums, **firsts, **deepest), UNITS[unit])
+    rows = rows.mutate(pv=rows.actions - sum(rows[b] for b in BEHAVIORS[1:]))
     if looking_is_a_step:
         looked = ibis.ifelse(rows.pv > 0, 1, 0)
         rows = rows.mutate(**{name: ibis.greatest(rows[name], looked) for name in names})

@@ -100,8 +100,8 @@ def _strings(table: ir.Table, longest: float) -> ir.Table:
     path = visits.codes.sort().map(lambda code: (code % 8).cast("string")).join("")
     visits = visits.mutate(path=ibis.ifelse(visits.actions <= longest, path, None)).drop("codes")
     short = visits.path
-    for one in DIGITS:
-        short = short.re_replace(f"{one}+", one)
+    for one in DIGITS:  # most visits have no repeat: to look for one costs less than a pattern
+        short = ibis.ifelse(short.contains(one + one), short.re_replace(f"{one}+", one), short)
     return visits.mutate(short=short)
 
 

@@ -323,7 +323,9 @@ class CsvFile:
         """The block with so many of the following ones that each of these records that starts in it ends in it."""
         while True:
             mine = _spans_in(block, lines, spans)
-            if max((i + n for i, n in mine.items()), default=0) <= len(block) or not (more := next(source, None)):
+            if max((i + n for i, n in mine.items()), default=0) <= len(block):
+                return block
+            if (more := next(source, None)) is None:
                 return block
             block = _joined(block, more)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -81,21 +82,36 @@ def check_signature(head: bytes, name: str) -> None:
 
 
 class _Hashed:
-    """A binary file that hashes what passes through."""
+    """A binary file that hashes what passes through, while the caller looks at it."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self.digest, self.size = file, hashlib.sha256(), 0
+        self._file, self._digest, self.size = file, hashlib.sha256(), 0
+        self._beside = ThreadPoolExecutor(1)
+        self._before: Future | None = None
 
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
-        self.digest.update(data)
+        self._wait()
+        if len(data) < SLICE:  # an archive is read in pieces so small that to hand them over would cost more
+            self._digest.update(data)
+        else:
+            self._before = self._beside.submit(self._digest.update, data)
         self.size += len(data)
         return data
+
+    def _wait(self) -> None:
+        if self._before is not None:
+            self._before.result()
+
+    def hexdigest(self) -> str:
+        self._wait()
+        return self._digest.hexdigest()
 
     def __enter__(self) -> _Hashed:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._beside.shutdown()
         self._file.close()
 
 
@@ -179,7 +195,7 @@ class _Scan:
         bom = _bom(self.sample[0], encoding)
         return Preflight(
             name=self.name,
-            sha256=hashed.digest.hexdigest(),
+            sha256=hashed.hexdigest(),
             bytes=hashed.size,
             lines=self.lines.count,
             quotes=self.quotes,

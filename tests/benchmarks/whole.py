@@ -5,8 +5,9 @@
 What is run is not a copy: the statements are taken from the notebooks themselves. Of 10, 20, 21, 22, 23 and 24 all code
 above the hand check, but for simulated drills, whose cost does not grow with the log. Of the notebooks on customers
 and products the calls that scan the log; their models work on tables of users and are not part of the path. Charts are
-not drawn; tables are computed, written as CSV and shown to nobody. Intake and each notebook have a process of their
-own, a fork of one that has imported what all share, so many at once as a report has jobs.
+not drawn; tables are computed, written as CSV and shown to nobody. Intake, the facts about the log and each notebook
+have a process of their own, a fork of one that has imported what all share, so many notebooks at once as a report has
+jobs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ import nbformat
 
 from helpers import charts, charts_cards, charts_sankey
 from helpers.intake import ingest_all
+from helpers.report.account import Data
+from helpers.report.build import assessed, opened
 from helpers.report.warm import CONSTANT, SHARED
 from helpers.study import ROOT, load_study
 
@@ -104,6 +107,16 @@ def take_in(study_file: Path) -> dict[str, Any]:
     return {"notebook": "intake", **spent, "slowest": [], "rows": rows}
 
 
+def ask(study_file: Path) -> dict[str, Any]:
+    """The facts about the log, which the runner asks for before it starts a notebook."""
+    begun, wall = time.process_time(), time.perf_counter()
+    study = load_study(study_file)
+    ingested = ingest_all(study)
+    assessed(study, opened(study, ingested), ingested, Data.of(ingested))
+    spent = {"cpu": round(time.process_time() - begun, 2), "wall": round(time.perf_counter() - wall, 2)}
+    return {"notebook": "facts", **spent, "slowest": []}
+
+
 def side_by_side(work: Sequence[tuple], *, jobs: int) -> list[dict[str, Any]]:
     """What functions give, each called in a process of its own, `jobs` at a time; with the peak memory of each.
 
@@ -154,6 +167,7 @@ def main() -> None:
     without_pictures()
     parts = side_by_side([(take_in, file)], jobs=1)
     rows = parts[0].pop("rows")
+    parts += side_by_side([(ask, file)], jobs=1)
     os.environ["SMN_JOBS"] = str(jobs)
     parts += side_by_side([(run, name, file) for name in (*WHOLE, *SCANS)], jobs=jobs)
     out.write_text(json.dumps({"rows": rows, "parts": parts}), encoding="utf-8")
