@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from helpers.intake.beside import Beside
 from helpers.intake.cache import FILES, VERSION, sha256_of, write_manifest
 from helpers.intake.checks import Rules
 from helpers.intake.errors import ABSENT, IntakeError
@@ -149,7 +150,7 @@ class TableBuild:
                 book.add(part.rejects)
                 tally.add(part.tally)
                 self.places[file.number].add(part)
-                sorter.add(sorter.deal(part.rows))
+                sorter.add(part.rows)
                 done += part.used
                 self.progress(f"{self.table}: reading {file.path.name}", done / max(1, file.before.lines))
         return sorter
@@ -185,7 +186,7 @@ class TableBuild:
         if self.contract.key and self.contract.order != self.contract.key:
             again = Sorter(self._second_folder(), sorter.schema, self._order_on_disk(files[0].rules), [])
             for table in kept:
-                again.add(again.deal(table))
+                again.add(table)
             kept = _in_order(again)
         done = 0
         for table in kept:
@@ -403,8 +404,7 @@ class _Writer:
         self._visits = Visits(contract.clock) if contract.visits else None
         self._writer = pq.ParquetWriter(path, self._schema(contract), **self._encodings(contract))
         self._waiting: list[pa.Table] = []
-        self._beside = ThreadPoolExecutor(1)
-        self._written: Future | None = None
+        self._beside = Beside()
 
     def _schema(self, contract: Table) -> pa.Schema:
         word = pa.dictionary(pa.int8(), pa.string())
@@ -431,14 +431,8 @@ class _Writer:
             whole = pa.concat_tables(self._waiting)
             cut = whole.num_rows // ROW_GROUP * ROW_GROUP
             self._waiting = [whole.slice(cut)]
-            self._write(whole.slice(0, cut))
+            self._beside.start(self._writer.write_table, whole.slice(0, cut), ROW_GROUP)
         self.rows += table.num_rows
-
-    def _write(self, table: pa.Table) -> None:
-        """Give rows to the writer's thread, when those before are on the disk."""
-        if self._written is not None:
-            self._written.result()
-        self._written = self._beside.submit(self._writer.write_table, table, ROW_GROUP)
 
     def _finished(self, table: pa.Table) -> pa.Table:
         columns = {}
@@ -458,8 +452,7 @@ class _Writer:
         rest = pa.concat_tables(self._waiting) if self._waiting else None
         with self._beside:
             if rest is not None and rest.num_rows:
-                self._write(rest)
-            if self._written is not None:
-                self._written.result()
+                self._beside.start(self._writer.write_table, rest, ROW_GROUP)
+            self._beside.wait()
         self._writer.close()
         return self.rows

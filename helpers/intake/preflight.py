@@ -9,11 +9,11 @@ from __future__ import annotations
 import codecs
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from helpers.intake.beside import Beside
 from helpers.intake.errors import IntakeError, shown
 from helpers.intake.lines import CHUNK, open_bytes, open_file
 
@@ -86,33 +86,28 @@ class _Hashed:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._digest, self.size = file, hashlib.sha256(), 0
-        self._beside = ThreadPoolExecutor(1)
-        self._before: Future | None = None
+        self._beside = Beside()
 
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
-        self._wait()
         if len(data) < SLICE:  # an archive is read in pieces so small that to hand them over would cost more
+            self._beside.wait()
             self._digest.update(data)
         else:
-            self._before = self._beside.submit(self._digest.update, data)
+            self._beside.start(self._digest.update, data)
         self.size += len(data)
         return data
 
-    def _wait(self) -> None:
-        if self._before is not None:
-            self._before.result()
-
     def hexdigest(self) -> str:
-        self._wait()
+        self._beside.wait()
         return self._digest.hexdigest()
 
     def __enter__(self) -> _Hashed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._beside.shutdown()
-        self._file.close()
+        with self._file, self._beside:
+            pass
 
 
 class _Lines:

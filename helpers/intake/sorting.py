@@ -119,13 +119,9 @@ class Sorter:
         self._ranges = [_Range(folder / f"{i}.arrow", schema) for i in range(len(cuts) + 1)]
         self._waiting = self.rows = 0
 
-    def deal(self, table: pa.Table) -> list[tuple[int, pa.Table]]:
-        """The part of the work on a table that can be done beside other work; `add` takes its result."""
-        return deal(table, self.by[0], self.cuts)
-
-    def add(self, dealt: list[tuple[int, pa.Table]]) -> None:
+    def add(self, table: pa.Table) -> None:
         """Take rows."""
-        for i, part in dealt:
+        for i, part in deal(table, self.by[0], self.cuts):
             self._ranges[i].add(part)
             self._waiting += part.num_rows
             self.rows += part.num_rows

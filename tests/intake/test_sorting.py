@@ -49,7 +49,7 @@ def test_spilled_ranges_are_the_same(by, tmp_path, monkeypatch):
     whole = table_of(rows)
     sorter = Sorter(tmp_path, SCHEMA, by, cuts_of(whole[by[0]].combine_chunks()[::20], 900))
     for start in range(0, 900, 70):
-        sorter.add(sorter.deal(whole.slice(start, 70)))
+        sorter.add(whole.slice(start, 70))
     given = [i for part in sorter.ranges() for i in sorted_rows(part, by)["_at"].to_pylist()]
     assert given == expected(rows, by) and not list(tmp_path.iterdir())
 
@@ -59,7 +59,7 @@ def test_one_value_in_all_rows_is_dealt_by_the_next_key(tmp_path, monkeypatch):
         monkeypatch.setattr(sorting, name, value)
     rows = [(1, "same", None, float(-i)) for i in range(500)]
     sorter = Sorter(tmp_path, SCHEMA, ["n", "t", "b", "f", "_at"], [])
-    sorter.add(sorter.deal(table_of(rows)))
+    sorter.add(table_of(rows))
     parts = [sorted_rows(part, sorter.by)["_at"].to_pylist() for part in sorter.ranges()]
     assert [i for part in parts for i in part] == list(range(499, -1, -1)) and max(map(len, parts)) <= 40
 
@@ -140,7 +140,7 @@ def test_cuts_of_a_range_split_it(values, cuts, tmp_path, small):
 
 def test_what_is_dealt_again_waits_in_files(tmp_path, small):
     sorter = Sorter(tmp_path, SCHEMA, ["n", "_at"], [])
-    sorter.add(sorter.deal(table_of([(i, "a", None, 0.0) for i in range(200)])))
+    sorter.add(table_of([(i, "a", None, 0.0) for i in range(200)]))
     given = sorter.ranges()
     first = next(given)
     assert first.num_rows <= 40 and len(list((tmp_path / "0").iterdir())) >= 2 and sorter.rows == 200
@@ -150,7 +150,7 @@ def test_what_is_dealt_again_waits_in_files(tmp_path, small):
 @pytest.mark.parametrize(("rows", "again"), [(40, False), (41, True)])
 def test_a_range_of_most_rows_is_given_whole(rows, again, tmp_path, small):
     sorter = Sorter(tmp_path, SCHEMA, ["n", "_at"], [])
-    sorter.add(sorter.deal(table_of([(i, "a", None, 0.0) for i in range(rows)])))
+    sorter.add(table_of([(i, "a", None, 0.0) for i in range(rows)]))
     assert (len(list(sorter.ranges())) > 1) is again
 
 
@@ -158,7 +158,7 @@ def test_a_range_of_most_rows_is_given_whole(rows, again, tmp_path, small):
 def test_more_than_the_waiting_rows_are_spilled(rows, files, tmp_path, small):
     sorter = Sorter(tmp_path, SCHEMA, ["n", "_at"], [100])
     for start in range(rows):  # one by one; the second range stays empty
-        sorter.add(sorter.deal(table_of([(start, "a", None, 0.0)])))
+        sorter.add(table_of([(start, "a", None, 0.0)]))
     assert len(list(tmp_path.iterdir())) == files and sorter.rows == rows
     assert sorter._waiting == (0 if files else rows)
 
