@@ -183,7 +183,8 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--whole", type=int, default=1, help="runs of the whole path; 0: none")
     parser.add_argument("--no-fixed", dest="fixed", action="store_false", help="without the costs of a start")
     parser.add_argument("--quick", action="store_true", help="the contenders alone, without floor and second start")
-    parser.add_argument("--jobs", type=int, default=1, help="notebooks side by side in the whole path")
+    jobs = min(2, os.cpu_count() or 1)  # as a report has them
+    parser.add_argument("--jobs", type=int, default=jobs, help="notebooks side by side in the whole path")
     parser.add_argument("--cap", type=float, help="GB of memory that the whole path may take")
     parser.add_argument("--polars", default="", help="interpreter with tests/benchmarks/requirements.txt")
     parser.add_argument("--folder", type=Path, help="keep the log here, and take it from here the next time")
