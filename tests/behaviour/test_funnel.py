@@ -184,13 +184,14 @@ def test_routes_agree_with_pandas(log):
     assert funnel.routes(journeys(log)).set_index("route").user_items.to_dict() == expected
 
 
+@pytest.mark.parametrize("steps", ["pv > cart+fav > buy", "cart > pv > buy"])
 @settings(max_examples=5, deadline=None)
-@given(crowds())
-def test_unseen_purchases_agree_with_pandas(log):
+@given(log=crowds())
+def test_unseen_purchases_agree_with_pandas(steps, log):
     views = log[log.behavior == "pv"].groupby(["user_id", "item_id"]).timestamp.min()
     bought = log[log.behavior == "buy"].join(views.rename("seen"), on=["user_id", "item_id"])
     late = ~(bought.seen <= bought.timestamp)
-    table = funnel.unseen(journeys(log))
+    table = funnel.unseen(journeys(log, steps=steps))
     assert table.loc[0, ["without_view", "of"]].tolist() == [late.sum(), len(bought)]
     daily = log.groupby(["user_id", "item_id", "day"]).behavior.agg(set)
     daily = daily[daily.map(lambda s: "buy" in s)]
@@ -361,6 +362,16 @@ def test_one_action_is_enough_for_every_table(rows):
     curve = funnel.time_to_convert(found, end=END)
     assert curve.empty == (rows[0][1] != "pv")
     assert funnel.unseen_by_day(found).empty == (rows[0][1] != "buy")
+
+
+def test_first_then_last_in_strict_order_bears_no_step_between():
+    rows = [(1, "pv", 0), (1, "pv", 5), (1, "buy", 10), (2, "pv", 0), (2, "cart", 5), (2, "buy", 10)]
+    log = log_of([*rows, (3, "pv", 0), (3, "buy", 90_000)])
+    table = funnel.definitions(journeys(log, steps="pv > cart > buy", strict=True))
+    table = table[(table.unit == "user") & (table.rule == "first then last, in 24 h")]
+    assert table[["base", "converted"]].to_numpy().tolist() == [[3, 1]]
+    steps = journeys(log, steps="pv > cart > buy", strict=True).visits.execute()
+    assert steps.groupby("user_id").user_step_ends.max().to_dict() == {1: 1, 2: 0, 3: 0}
 
 
 def test_a_funnel_that_begins_with_the_cart_still_asks_for_views():
