@@ -7,18 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def mask(values: pa.Array) -> np.ndarray:
-    """Truth values without gaps as an array."""
-    return values.to_numpy(zero_copy_only=False).astype(bool, copy=False)
-
-
 def nulls(values: pa.Array) -> np.ndarray:
     """Which values are missing.
 
     >>> nulls(pa.array([1, None])).tolist()
     [False, True]
     """
-    return mask(pc.is_null(values)) if values.null_count else np.zeros(len(values), bool)
+    return pc.is_null(values).to_numpy(zero_copy_only=False) if values.null_count else np.zeros(len(values), bool)
 
 
 def filled(values: pa.Array, value: object) -> np.ndarray:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from helpers.engine import SPILL
+from helpers.engine import JOBS, SPILL
 from helpers.findings import RESULTS_ENV
 from helpers.report.collection import Notebook, tags
 from helpers.report.failure import CODE, FILES, PACKAGES, Failure, died, first_line, last_cell, of_error, timed_out
@@ -60,7 +60,7 @@ def write_kernelspec(folder: Path, results: Path, *, jobs: int, name: str = KERN
     """A kernelspec that starts this interpreter with a clean and equal environment for every run."""
     environment = {
         RESULTS_ENV: str(results),
-        "SMN_JOBS": str(jobs),
+        JOBS: str(jobs),
         SPILL: str(folder.parent / "spill"),
         "IPYTHONDIR": str(folder / "ipython"),
         **CONSTANT,

@@ -29,6 +29,7 @@ from typing import Any
 import nbformat
 
 from helpers import charts, charts_cards, charts_sankey
+from helpers.engine import JOBS
 from helpers.intake import ingest_all
 from helpers.report.account import Data
 from helpers.report.build import assessed, opened
@@ -168,7 +169,7 @@ def main() -> None:
     parts = side_by_side([(take_in, file)], jobs=1)
     rows = parts[0].pop("rows")
     parts += side_by_side([(ask, file)], jobs=1)
-    os.environ["SMN_JOBS"] = str(jobs)
+    os.environ[JOBS] = str(jobs)
     parts += side_by_side([(run, name, file) for name in (*WHOLE, *SCANS)], jobs=jobs)
     out.write_text(json.dumps({"rows": rows, "parts": parts}), encoding="utf-8")
 
